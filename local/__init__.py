@@ -1,0 +1,1 @@
+"""The outside world on one machine. The product never imports it."""

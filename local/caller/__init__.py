@@ -1,0 +1,1 @@
+"""A packet-exact SIP caller on raw UDP, in a process of its own."""

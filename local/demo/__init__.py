@@ -1,0 +1,1 @@
+"""One complete call, shown as it happens."""

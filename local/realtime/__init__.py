@@ -1,0 +1,1 @@
+"""A server of the OpenAI Realtime protocol that needs no network and no key."""

@@ -1,0 +1,1 @@
+"""A small HTTP receiver for records."""

@@ -1,0 +1,1 @@
+"""How calls arrive and leave: SIP participants, gateway, dialling."""

@@ -1,0 +1,1 @@
+"""Our own SIP side: SIP and RTP here, a LiveKit room there."""

@@ -1,0 +1,127 @@
+"""Why a start, a call, a tool or a delivery fails.
+
+PhoneError
+├── ConfigError          a file or a variable is wrong; carries every problem found
+├── PartError            a local program did not start, or died
+├── CallError
+│   ├── LegError         participant or metadata cannot be understood; carries the field
+│   ├── LineNotFound     no line has the number that was dialled
+│   └── CallTaken        another job has this call's journal already
+├── ToolRefused          a rule said no; the model hears the reason
+├── JournalError         a journal cannot be read
+└── DeliveryError        the record has not reached its webhook
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "CallError",
+    "CallTaken",
+    "ConfigError",
+    "DeliveryError",
+    "JournalError",
+    "LegError",
+    "LineNotFound",
+    "PartError",
+    "PhoneError",
+    "Problem",
+    "ToolRefused",
+]
+
+
+class PhoneError(Exception):
+    """Anything that Thirdring itself reports; its text is meant for people."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a file.
+
+    Attributes:
+        file: The file as the user named it.
+        line: From 1.
+        column: From 1.
+        path: Where in the document, as in `businesses.clinic.lines[0].number`.
+        what: What is wrong.
+        got: The offending value, shortened and without secrets; None when there is none.
+        expected: What would be right.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    what: str
+    got: str | None
+    expected: str
+
+    def __str__(self) -> str:
+        got = "" if self.got is None else f", got {self.got}"
+        return (
+            f"{self.file}:{self.line}:{self.column} {self.path}: {self.what}{got}; "
+            f"expected {self.expected}"
+        )
+
+
+class ConfigError(PhoneError):
+    """The configuration is wrong; nothing starts.
+
+    Attributes:
+        problems: All of them, in the order of the file.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PartError(PhoneError):
+    """A local program did not start, or died."""
+
+
+class CallError(PhoneError):
+    """One call cannot go on as planned."""
+
+
+class LegError(CallError):
+    """A participant or the metadata of a call cannot be understood.
+
+    Attributes:
+        field: Which field, as in `metadata.line`.
+    """
+
+    def __init__(self, field: str, what: str) -> None:
+        self.field = field
+        super().__init__(f"{field}: {what}")
+
+
+class LineNotFound(CallError):
+    """No line has the number that was dialled.
+
+    Attributes:
+        field: Which field named it.
+    """
+
+    def __init__(self, field: str, number: str | None) -> None:
+        self.field = field
+        self.number = number
+        super().__init__(f"{field}: no line has the number {number or '(none)'}")
+
+
+class CallTaken(CallError):
+    """Another job has opened the journal of this call."""
+
+
+class ToolRefused(PhoneError):
+    """A rule said no; the message is what the model hears."""
+
+
+class JournalError(PhoneError):
+    """A journal cannot be read."""
+
+
+class DeliveryError(PhoneError):
+    """The record has not reached its webhook."""
