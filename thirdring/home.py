@@ -1,4 +1,4 @@
-"""Where state lives on disk: journals, the store, logs. One folder, `.thirdring` unless told otherwise."""
+"""Where state lives on disk: journals, the store, logs; `.thirdring` unless told otherwise."""
 
 from __future__ import annotations
 
