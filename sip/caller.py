@@ -1,0 +1,103 @@
+"""Follows the caller's participant in its room: answered, digits, gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from livekit import rtc
+
+from sip.inbound import CallStatus, call_status, caller_left
+from thirdring.calls import EndReason
+
+__all__ = ["CallerEvents", "arrival", "follow"]
+
+_PHONES_AND_PEOPLE = frozenset(
+    {
+        rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
+        rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    }
+)
+
+
+@dataclass(frozen=True)
+class CallerEvents:
+    """What happens to the caller, each called on the event loop.
+
+    Attributes:
+        answered: Called once: the caller can hear from now on.
+        digit: One key, `0-9 A-D * #` (RFC 4733).
+        left: Called at most once, with the reason.
+    """
+
+    answered: Callable[[], None]
+    digit: Callable[[str], None]
+    left: Callable[[EndReason], None]
+
+
+async def arrival(room: rtc.Room, *, timeout: float) -> rtc.RemoteParticipant:
+    """Return the first caller in the room, there already or about to come.
+
+    Raises:
+        TimeoutError: Nobody came within `timeout` seconds.
+    """
+    arrived: asyncio.Future[rtc.RemoteParticipant] = asyncio.get_running_loop().create_future()
+
+    def check(participant: rtc.RemoteParticipant) -> None:
+        if participant.kind in _PHONES_AND_PEOPLE and not arrived.done():
+            arrived.set_result(participant)
+
+    room.on("participant_connected", check)
+    try:
+        for participant in room.remote_participants.values():
+            check(participant)
+        return await asyncio.wait_for(arrived, timeout)
+    finally:
+        room.off("participant_connected", check)
+
+
+class _Follower:
+    def __init__(self, participant: rtc.RemoteParticipant, events: CallerEvents) -> None:
+        self._participant = participant
+        self._identity = participant.identity
+        self._events = events
+        self._answered = False
+        self._left = False
+
+    def check_answer(self) -> None:
+        phone = self._participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+        status = call_status(self._participant.attributes)
+        if not self._answered and (not phone or status is CallStatus.ACTIVE):
+            self._answered = True
+            self._events.answered()
+
+    def on_attributes(self, _changed: dict[str, str], participant: rtc.Participant) -> None:
+        if participant.identity == self._identity:
+            self.check_answer()
+
+    def on_digit(self, digit: rtc.SipDTMF) -> None:
+        if digit.participant is not None and digit.participant.identity == self._identity:
+            self._events.digit(digit.digit)
+
+    def on_disconnected(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self._identity:
+            self.leave(participant.disconnect_reason)
+
+    def leave(self, reason: rtc.DisconnectReason.ValueType | None) -> None:
+        if not self._left:
+            self._left = True
+            self._events.left(caller_left(reason, answered=self._answered))
+
+
+def follow(room: rtc.Room, participant: rtc.RemoteParticipant, events: CallerEvents) -> None:
+    """Report what happens to this participant for as long as the room is connected.
+
+    A phone is answered when `sip.callStatus` says `active`; others are there to hear at once.
+    """
+    follower = _Follower(participant, events)
+    room.on("participant_attributes_changed", follower.on_attributes)
+    room.on("sip_dtmf_received", follower.on_digit)
+    room.on("participant_disconnected", follower.on_disconnected)
+    room.on("disconnected", follower.leave)
+    follower.check_answer()

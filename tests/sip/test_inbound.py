@@ -1,0 +1,83 @@
+"""From participants to legs, and from departures to reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from livekit import rtc
+
+from sip.inbound import CallStatus, call_status, caller_left, leg
+from thirdring.calls import EndReason, Leg, LegKind
+
+_SIP = rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+_STANDARD = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
+
+
+@dataclass(frozen=True)
+class _Participant:
+    identity: str
+    kind: rtc.ParticipantKind.ValueType
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+def test_a_sip_participant_becomes_a_leg() -> None:
+    """Numbers and ids come from the attributes that the SIP side sets."""
+    participant = _Participant(
+        "sip_+12025550199",
+        _SIP,
+        {
+            "sip.callID": "SCL_1",
+            "sip.callIDFull": "abc@127.0.0.1",
+            "sip.phoneNumber": "+12025550199",
+            "sip.trunkPhoneNumber": "12025550142",
+            "sip.trunkID": "ST_1",
+            "sip.ruleID": "SDR_1",
+        },
+    )
+    assert leg(participant, "call-1") == Leg(
+        call_id="SCL_1",
+        kind=LegKind.SIP,
+        identity="sip_+12025550199",
+        caller="+12025550199",
+        called="+12025550142",
+        sip_call_id="abc@127.0.0.1",
+        trunk_id="ST_1",
+        rule_id="SDR_1",
+    )
+
+
+@pytest.mark.parametrize("number", ["", "anonymous", "100", "+1\r\nX: 1", "\u0660" * 8])
+def test_what_is_no_number_is_none(number: str) -> None:
+    """A hidden caller has no number rather than an empty one."""
+    attributes = {"sip.callID": "SCL_1", "sip.phoneNumber": number}
+    assert leg(_Participant("sip_1", _SIP, attributes), "call-1").caller is None
+
+
+def test_others_are_named_by_their_room() -> None:
+    """A browser has no SIP call; the room names it."""
+    assert leg(_Participant("me", _STANDARD), "playground").call_id == "playground"
+
+
+def test_unknown_states_are_none() -> None:
+    """A state that LiveKit adds later breaks nothing."""
+    assert call_status({"sip.callStatus": "parked"}) is None
+    assert call_status({"sip.callStatus": "active"}) is CallStatus.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("reason", "answered", "expected"),
+    [
+        (rtc.DisconnectReason.CLIENT_INITIATED, True, EndReason.CALLER_HUNG_UP),
+        (rtc.DisconnectReason.CLIENT_INITIATED, False, EndReason.ABANDONED),
+        (rtc.DisconnectReason.PARTICIPANT_REMOVED, True, EndReason.REMOVED),
+        (rtc.DisconnectReason.ROOM_DELETED, True, EndReason.REMOVED),
+        (rtc.DisconnectReason.MEDIA_FAILURE, True, EndReason.MEDIA_TIMEOUT),
+        (None, True, EndReason.CALLER_HUNG_UP),
+    ],
+)
+def test_a_departure_has_a_reason(
+    reason: rtc.DisconnectReason.ValueType | None, answered: bool, expected: EndReason
+) -> None:
+    """Who ended the call can be told from why the participant left."""
+    assert caller_left(reason, answered=answered) is expected
