@@ -1,0 +1,170 @@
+"""The final document of one call: what its business receives, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Literal
+from uuid import UUID, uuid5
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from thirdring.calls import EndReason, Latency, LegKind, PhoneNumber, ToolUse, Turn, Usage
+from thirdring.errors import JournalError
+from thirdring.journal import (
+    Answered,
+    DigitPressed,
+    Ended,
+    Entry,
+    LatencyMeasured,
+    ModelFault,
+    Opened,
+    ToolUsed,
+    TurnSpoken,
+    UsageCounted,
+)
+
+__all__ = ["Digit", "Fault", "Record", "RecordEnding", "build", "record_id"]
+
+_NAMESPACE = UUID("6f2d3b0a-52c5-4a4e-9d0e-0f4b3c2f7a11")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecordEnding(_Part):
+    """Why the call ended; `detail` is one line for people."""
+
+    reason: EndReason
+    detail: str | None = None
+
+
+class Digit(_Part):
+    """A key that the caller pressed."""
+
+    digit: str
+    at: AwareDatetime
+
+
+class Fault(_Part):
+    """Something that went wrong with the model; the call may have gone on."""
+
+    source: str
+    message: str
+    recoverable: bool
+    at: AwareDatetime
+
+
+class Record(_Part):
+    """One call, whole.
+
+    Attributes:
+        id: Made of the call id alone, hence the same however often it is built; the idempotency
+            key of its delivery.
+        business: Its slug; None when no line has the number that was dialled.
+        line: The number of the line.
+        answered_at: None when the call never was.
+        duration_seconds: From the answer to the end.
+        turns: Sorted by their start, as are tool uses.
+        usage: One total per model.
+    """
+
+    version: Literal[1] = 1
+    id: UUID
+    call_id: str
+    sip_call_id: str | None
+    kind: LegKind
+    business: str | None
+    line: str | None
+    workflow: str | None
+    model: str | None
+    caller_number: PhoneNumber | None
+    called_number: PhoneNumber | None
+    opened_at: AwareDatetime
+    answered_at: AwareDatetime | None
+    ended_at: AwareDatetime
+    duration_seconds: float
+    ending: RecordEnding
+    turns: tuple[Turn, ...]
+    tool_uses: tuple[ToolUse, ...]
+    digits: tuple[Digit, ...]
+    latencies: tuple[Latency, ...]
+    usage: tuple[Usage, ...]
+    faults: tuple[Fault, ...]
+
+
+def record_id(call_id: str) -> UUID:
+    """Return the id that a call's record has, now and at every retry."""
+    return uuid5(_NAMESPACE, call_id)
+
+
+def build(entries: Sequence[Entry], *, last_written_at: datetime | None = None) -> Record:
+    """Return the record of the call that a journal tells of; the same for the same journal.
+
+    Args:
+        entries: As read from the journal.
+        last_written_at: When its writer was certainly alive, if that is known to be later than the
+            last entry, as a torn last line shows; counts only without an `Ended`.
+
+    Raises:
+        JournalError: The entries do not begin with `Opened`.
+    """
+    if not entries or not isinstance(entries[0], Opened):
+        raise JournalError("the journal does not begin with an `opened` entry")
+    opened = entries[0]
+    entries = _up_to_the_ending(entries)
+    ended_at, ending = _ending(entries, last_written_at)
+    answered_at = next((entry.at for entry in entries if isinstance(entry, Answered)), None)
+    duration = (ended_at - answered_at).total_seconds() if answered_at else 0.0
+    turns = [entry.turn for entry in entries if isinstance(entry, TurnSpoken)]
+    uses = [entry.use for entry in entries if isinstance(entry, ToolUsed)]
+    totals = {e.usage.model: e.usage for e in entries if isinstance(e, UsageCounted)}
+    return Record(
+        id=record_id(opened.leg.call_id),
+        call_id=opened.leg.call_id,
+        sip_call_id=opened.leg.sip_call_id,
+        kind=opened.leg.kind,
+        business=opened.business,
+        line=opened.line,
+        workflow=opened.workflow,
+        model=opened.model,
+        caller_number=opened.leg.caller,
+        called_number=opened.leg.called,
+        opened_at=opened.at,
+        answered_at=answered_at,
+        ended_at=ended_at,
+        # A clock that was set back during the call must not make it negative.
+        duration_seconds=round(max(0.0, duration), 3),
+        ending=ending,
+        turns=tuple(sorted(turns, key=attrgetter("started_at"))),
+        tool_uses=tuple(sorted(uses, key=attrgetter("started_at"))),
+        digits=tuple(Digit(digit=e.digit, at=e.at) for e in entries if isinstance(e, DigitPressed)),
+        latencies=tuple(e.latency for e in entries if isinstance(e, LatencyMeasured)),
+        usage=tuple(totals[model] for model in sorted(totals)),
+        faults=tuple(
+            Fault(source=e.source, message=e.message, recoverable=e.recoverable, at=e.at)
+            for e in entries
+            if isinstance(e, ModelFault)
+        ),
+    )
+
+
+def _up_to_the_ending(entries: Sequence[Entry]) -> Sequence[Entry]:
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Ended):
+            return entries[: index + 1]
+    return entries
+
+
+def _ending(
+    entries: Sequence[Entry], last_written_at: datetime | None
+) -> tuple[datetime, RecordEnding]:
+    last = entries[-1]
+    if isinstance(last, Ended):
+        return last.ending.at, RecordEnding(reason=last.ending.reason, detail=last.ending.detail)
+    alive_at = last.at if last_written_at is None else max(last.at, last_written_at)
+    return alive_at, RecordEnding(
+        reason=EndReason.INTERRUPTED, detail="the job died before the call had ended"
+    )
