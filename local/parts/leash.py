@@ -1,0 +1,56 @@
+"""Runs one program and ends it, and what it started, when whoever holds our standard input is gone.
+
+Standard input is one end of a pipe that nobody writes to: it closes when the holder closes it,
+returns, crashes or is killed, on every Unix alike. Runs as a file under `python -I -S`, hence the
+standard library only:
+
+    leash.py <grace in seconds> <program> [argument ...]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+CANNOT_START = 127
+
+
+def main() -> int:
+    """Return the program's exit code, 128 and the signal's number when a signal ended it."""
+    grace, argv = float(sys.argv[1]), sys.argv[2:]
+    try:
+        # A session of its own: Ctrl-C in the terminal reaches the holder alone, who stops in order.
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
+    except OSError as error:
+        sys.stderr.write(f"cannot start {argv[0]}: {error.strerror}\n")
+        return CANNOT_START
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: child.terminate())
+    threading.Thread(target=_end_with_holder, args=(child, grace), daemon=True).start()
+    code = child.wait()
+    _kill_group(child.pid)
+    return code if code >= 0 else 128 - code
+
+
+def _end_with_holder(child: subprocess.Popen[bytes], grace: float) -> None:
+    while os.read(sys.stdin.fileno(), 64):
+        pass
+    child.terminate()
+    try:
+        child.wait(grace)
+    except subprocess.TimeoutExpired:
+        _kill_group(child.pid)
+
+
+def _kill_group(group: int) -> None:
+    # macOS answers EPERM, not ESRCH, when only zombies are left.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

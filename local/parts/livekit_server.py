@@ -1,0 +1,104 @@
+"""livekit-server as a part: where its program is, and how it runs on loopback alone."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.parts.part import Part
+from local.parts.ports import LOOPBACK, Port, free_port
+from local.parts.probes import answers_http
+from thirdring.errors import PartError
+
+__all__ = ["CACHE", "VERSION", "Keys", "find_program", "livekit_server"]
+
+VERSION = "1.13.5"
+CACHE = Path(__file__).parents[2] / ".cache" / "bin"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The key pair of one run; livekit-server wants a secret of 32 characters or more."""
+
+    api_key: str = "local"
+    api_secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+
+def find_program(*, path: str | None = None, cache: Path = CACHE) -> Path | None:
+    """Return livekit-server of a fitting version from PATH, else from the cache, else None.
+
+    Args:
+        path: Folders as in PATH; None for PATH itself.
+    """
+    for folders in (path, str(cache)):
+        found = shutil.which("livekit-server", path=folders)
+        if found and _fits(Path(found)):
+            return Path(found)
+    return None
+
+
+def _fits(program: Path) -> bool:
+    # The third figure is for bug fixes; another second one may change what the agent sees.
+    series = VERSION.rpartition(".")[0]
+    try:
+        done = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.stdout.strip().startswith(f"livekit-server version {series}.")
+
+
+def livekit_server(
+    log: Path, keys: Keys, *, port: int | None = None, program: Path | None = None
+) -> Part:
+    """Return livekit-server on 127.0.0.1.
+
+    Args:
+        port: For signalling; None for a free one. Media always takes free ones.
+
+    Raises:
+        PartError: The program is nowhere to be found.
+    """
+    program = program or find_program()
+    if program is None:
+        raise PartError(
+            f"livekit-server {VERSION} is neither on PATH nor in {CACHE}: `make setup` installs it"
+        )
+    http, tcp, udp = port or free_port(), free_port(), free_port()
+    return Part(
+        name="livekit-server",
+        # The configuration comes by LIVEKIT_CONFIG and the keys by LIVEKIT_KEYS: an argument
+        # would show in every process list.
+        argv=(str(program),),
+        log=log,
+        ready=answers_http(f"http://{LOOPBACK}:{http}/"),
+        address=f"ws://{LOOPBACK}:{http}",
+        env={
+            "LIVEKIT_CONFIG": json.dumps(_config(http, tcp, udp)),
+            "LIVEKIT_KEYS": f"{keys.api_key}: {keys.api_secret}",
+        },
+        ports=(Port(http), Port(tcp), Port(udp, "udp")),
+    )
+
+
+def _config(http: int, tcp: int, udp: int) -> dict[str, object]:
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    return {
+        "port": http,
+        "bind_addresses": [LOOPBACK],
+        "rtc": {
+            "tcp_port": tcp,
+            "udp_port": udp,
+            "use_external_ip": False,
+            "node_ip": LOOPBACK,
+            "interfaces": {"includes": [loopback]},
+            "enable_loopback_candidate": True,
+        },
+        "logging": {"level": "info", "json": False},
+    }
