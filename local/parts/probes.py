@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["Probe", "answers_http", "answers_sip", "says"]
+__all__ = ["Probe", "all_of", "answers_http", "answers_sip", "says"]
 
 Probe = Callable[[], Awaitable[bool]]
 
@@ -32,11 +32,23 @@ def answers_http(url: str) -> Probe:
     return probe
 
 
-def says(log: Path, words: str) -> Probe:
-    """Look for words in the part's log, for parts that listen nowhere."""
+def says(log: Path, words: str, *, times: int = 1) -> Probe:
+    """Look for words in the part's log, for what it tells nowhere else."""
 
     async def probe() -> bool:
-        return log.exists() and words in log.read_text(errors="replace")
+        return log.exists() and log.read_text(errors="replace").count(words) >= times
+
+    return probe
+
+
+def all_of(*probes: Probe) -> Probe:
+    """Ask one after the other until one says no."""
+
+    async def probe() -> bool:
+        for each in probes:
+            if not await each():
+                return False
+        return True
 
     return probe
 

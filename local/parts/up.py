@@ -1,0 +1,67 @@
+"""`python ring.py up`: the parts on their usual ports, until Ctrl-C, for agents started by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from local.parts.part import running
+from local.parts.ports import LOOPBACK
+from local.parts.stack import Ports, Stack, Wanted, plan
+from thirdring.environment import offer, shadowed
+from thirdring.home import Home
+
+__all__ = ["up", "usual_ports"]
+
+
+def usual_ports() -> Ports:
+    """Return the same ports every time; 7880 is where LiveKit's own tools look first."""
+    return Ports(livekit=7880, model=8089, receiver=8090, sip=None)
+
+
+async def up(
+    home: Home,
+    console: Console,
+    *,
+    configuration: Path,
+    ports: Ports | None = None,
+    llm_base_url: str | None = None,
+) -> None:
+    """Run the parts and offer their variables to other commands, until cancelled.
+
+    Raises:
+        ConfigError: The configuration is wrong; nothing was started.
+        PartError: A part cannot start, or died; all have stopped.
+    """
+    wanted = Wanted(delivery=True, llm_base_url=llm_base_url)
+    before = dict(os.environ)
+    stack = plan(home, configuration=configuration, ports=ports or usual_ports(), wanted=wanted)
+    with offer(home, stack.environ) as path:
+        console.print("Starting the parts ...", style="dim")
+        async with running(stack.parts):
+            _show(console, stack)
+            for name in sorted(shadowed(stack.environ, before) - {"THIRDRING_HOME"}):
+                console.print(
+                    f"{name} is set already or belongs to one that is: agent.py keeps yours"
+                )
+            console.print(f"\nVariables for other terminals (read by themselves): {path}")
+            console.print("Next, in another terminal:  [bold]python agent.py dev[/bold]")
+            host, port = stack.sip_address
+            console.print(
+                f"Then dial:                  [bold]sip:{stack.number}@{host}:{port}[/bold]"
+            )
+            console.print("Ctrl-C stops everything.")
+            await asyncio.get_running_loop().create_future()
+
+
+def _show(console: Console, stack: Stack) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("part", "address", "log"):
+        table.add_column(heading, overflow="fold")
+    for part in stack.parts:
+        table.add_row(part.name, part.address or f"(no port on {LOOPBACK})", str(part.log))
+    console.print(table)

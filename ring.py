@@ -1,0 +1,174 @@
+"""Every command but the worker's: `python ring.py --help`. Wiring only.
+
+Each verb imports what it needs when it runs, so that `--help` does not wait for LiveKit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from thirdring.environment import load_environment
+from thirdring.errors import ConfigError, PhoneError
+from thirdring.home import Home
+
+if TYPE_CHECKING:
+    from thirdring.settings import Settings
+
+_WRONG_USE, _FAILED, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's own subclass
+        """Turn what a user can mend into one clear message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except PhoneError as error:
+            typer.echo(str(error), err=True)
+            code = _WRONG_USE if isinstance(error, ConfigError) else _FAILED
+        except KeyboardInterrupt:
+            code = _INTERRUPTED
+        raise typer.Exit(code)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Thirdring: a phone line that answers itself. The worker itself is `python agent.py`.",
+)
+
+Config = Annotated[
+    Path, typer.Option("--config", envvar="THIRDRING_CONFIG", help="Businesses and lines.")
+]
+_CONFIG = Path("thirdring.yaml")
+
+
+@app.callback()
+def _prepare() -> None:
+    # Ends a command as Ctrl-C does: what it started is stopped on the way out.
+    signal.signal(signal.SIGTERM, _terminate)
+    load_environment()
+
+
+def _terminate(_number: int, _frame: object) -> None:
+    raise SystemExit(_TERMINATED)
+
+
+def _settings(config: Path) -> Settings:
+    from thirdring import config as configuration
+    from thirdring import workflow
+
+    return configuration.load(config, workflows=workflow.discover(), environ=os.environ)
+
+
+def _home() -> Home:
+    return Home.from_environment(os.environ)
+
+
+@app.command()
+def demo(
+    *,
+    listen: Annotated[
+        bool,
+        typer.Option("--listen", help="Stay up for your own softphone instead of a scripted call."),
+    ] = False,
+    openai: Annotated[
+        bool,
+        typer.Option("--openai", help="Talk to OpenAI with OPENAI_API_KEY, not the local model."),
+    ] = False,
+    llm_base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible chat model for the local voice.")
+    ] = None,
+) -> None:
+    """Play one call to the agent on this machine, without any account or key."""
+    from local import demo as show
+
+    raise typer.Exit(asyncio.run(show.run(listen=listen, openai=openai, llm_base_url=llm_base_url)))
+
+
+@app.command()
+def up(
+    *,
+    config: Config = _CONFIG,
+    llm_base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible chat model for the local voice.")
+    ] = None,
+) -> None:
+    """Run livekit-server, the local model, the gateway and a webhook receiver until Ctrl-C."""
+    from local.parts.up import up as run
+
+    asyncio.run(run(_home(), Console(), configuration=config, llm_base_url=llm_base_url))
+
+
+@app.command()
+def gateway(
+    *,
+    config: Config = _CONFIG,
+    port: Annotated[int | None, typer.Option(help="Instead of the configured SIP port.")] = None,
+) -> None:
+    """Take SIP calls and put them into LiveKit rooms."""
+    from sip.gateway import serve
+    from thirdring.access import LiveKitAccess
+
+    settings = _settings(config)
+    if port is not None:
+        changed = settings.gateway.model_copy(update={"port": port})
+        settings = settings.model_copy(update={"gateway": changed})
+    asyncio.run(serve(settings, LiveKitAccess.from_environment(os.environ)))
+
+
+@app.command()
+def courier(
+    *,
+    config: Config = _CONFIG,
+    once: Annotated[bool, typer.Option("--once", help="Deliver what is due, then end.")] = False,
+) -> None:
+    """Turn ended calls into records and deliver them to their webhooks."""
+    from thirdring import courier as service
+
+    asyncio.run(service.run(_home(), _settings(config), once=once))
+
+
+@app.command()
+def check(
+    *,
+    config: Config = _CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Problems as a JSON list.")] = False,
+) -> None:
+    """Check the configuration: every problem at once, one per line."""
+    from dataclasses import asdict
+
+    try:
+        settings = _settings(config)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        typer.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2))
+        raise typer.Exit(_WRONG_USE) from None
+    lines = sum(len(business.lines) for business in settings.businesses)
+    typer.echo("[]" if as_json else f"{config}: {lines} line(s), no problems")
+
+
+@app.command()
+def latency(
+    *,
+    count: Annotated[int, typer.Option(min=1, help="Measurements of each kind.")] = 40,
+) -> None:
+    """Measure mouth-to-ear and barge-in with the reflex model, beside the published figures."""
+    from bench import latency as measurement
+
+    raise typer.Exit(asyncio.run(measurement.run(count=count)))
+
+
+if __name__ == "__main__":
+    app()
