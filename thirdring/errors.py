@@ -2,6 +2,7 @@
 
 PhoneError
 ├── ConfigError          a file or a variable is wrong; carries every problem found
+├── UnknownFact          a text has a placeholder for which there is no value
 ├── PartError            a local program did not start, or died
 ├── CallError
 │   ├── LegError         participant or metadata cannot be understood; carries the field
@@ -29,6 +30,7 @@ __all__ = [
     "PhoneError",
     "Problem",
     "ToolRefused",
+    "UnknownFact",
 ]
 
 
@@ -76,6 +78,21 @@ class ConfigError(PhoneError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnknownFact(PhoneError):
+    """A text has a placeholder for which there is no value.
+
+    Attributes:
+        name: What stands between the braces.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"the text uses {{{{ {name} }}}}, which is no known fact: "
+            "add it to the facts of the business, or mend the name"
+        )
 
 
 class PartError(PhoneError):

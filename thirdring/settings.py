@@ -17,8 +17,10 @@ __all__ = [
     "Business",
     "GatewaySettings",
     "Line",
+    "MaxCalls",
     "OpeningHours",
     "Settings",
+    "SlotMinutes",
     "WebhookEndpoint",
     "Weekday",
     "WorkerSettings",
@@ -26,6 +28,11 @@ __all__ = [
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 """`gpt-realtime` itself retires on 2027-01-20."""
+
+
+# Strict: YAML's `yes` is no number, and "30" in quotes is a string.
+MaxCalls = Annotated[int, Field(strict=True, ge=1, le=1000)]
+SlotMinutes = Annotated[int, Field(strict=True, ge=5, le=240)]
 
 
 class _Section(BaseModel):
@@ -95,7 +102,7 @@ class Business(_Section):
     time_zone: ZoneInfo
     facts: dict[str, str] = Field(default_factory=dict)
     hours: dict[Weekday, tuple[OpeningHours, ...]] = Field(default_factory=dict)
-    slot_minutes: Annotated[int, Field(ge=5, le=240)] = 30
+    slot_minutes: SlotMinutes = 30
     webhook: WebhookEndpoint | None = None
     lines: tuple[Line, ...]
 
@@ -115,7 +122,7 @@ class GatewaySettings(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 5060
     rtp_ports: tuple[int, int] = (20000, 20999)
     allowed_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
-    max_calls: Annotated[int, Field(ge=1, le=1000)] = 20
+    max_calls: MaxCalls = 20
 
 
 class WorkerSettings(_Section):
@@ -126,8 +133,8 @@ class WorkerSettings(_Section):
         idle_processes: Job processes kept warm.
     """
 
-    capacity: Annotated[int, Field(ge=1, le=500)] = 10
-    idle_processes: Annotated[int, Field(ge=0, le=64)] = 2
+    capacity: Annotated[int, Field(strict=True, ge=1, le=500)] = 10
+    idle_processes: Annotated[int, Field(strict=True, ge=0, le=64)] = 2
 
 
 class Settings(_Section):

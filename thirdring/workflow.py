@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from livekit.agents import llm
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["TurnTaking", "Workflow"]
+__all__ = ["CALL_FACTS", "TurnTaking", "Workflow"]
+
+CALL_FACTS: Final = frozenset(
+    {
+        "business_name",
+        "facility_name",
+        "address",
+        "notes",
+        "caller_phone",
+        "patient_name",
+        "patient_phone",
+        "today",
+    }
+)
+"""Facts that every call has, whatever `thirdring.yaml` says; instructions and greetings may use
+them without further ado."""
 
 
 class TurnTaking(BaseModel):

@@ -1,0 +1,170 @@
+"""Reads `thirdring.yaml`: every mistake at once, each with its place, or the checked settings.
+
+The file becomes plain data with places (`yaml_document`), variables are put in (`variables`),
+each value is checked (`config_schema`), then what they demand of each other (`config_checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from thirdring.config_checks import check
+from thirdring.config_findings import Findings
+from thirdring.config_schema import SettingsFile, one_of
+from thirdring.settings import DEFAULT_MODEL, Settings
+from thirdring.variables import MissingVariable, expand
+from thirdring.workflow import Workflow
+from thirdring.yaml_document import Document, YamlPath
+
+__all__ = ["load", "warnings"]
+
+RETIRED_MODELS: Final = {"gpt-realtime": date(2027, 1, 20)}
+"""Models that are, or will be, gone, with the day (platform.openai.com/docs/deprecations)."""
+
+
+def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str, str]) -> Settings:
+    """Return the settings in the file at `path`.
+
+    Args:
+        path: Named in errors as it is given here.
+        workflows: Those that lines may run, by name.
+        environ: Where `${NAME}` is looked up.
+
+    Raises:
+        ConfigError: Everything that is wrong with the file, in its order.
+    """
+    document = Document.read(path)
+    findings = Findings(document)
+    _put_variables_in(document, findings, environ)
+    file = _validated(document, findings)
+    check(findings, workflows)
+    findings.raise_any()
+    assert file is not None
+    return file.settings()
+
+
+def warnings(settings: Settings, today: date) -> list[str]:
+    """Return what works but should not stay as it is, one line each."""
+    lines = []
+    for business in settings.businesses:
+        for line in business.lines:
+            retires = RETIRED_MODELS.get(line.model)
+            if retires:
+                verb = "retires" if today < retires else "has retired"
+                lines.append(
+                    f"{business.slug}, line {line.number}: the model {line.model} {verb} on "
+                    f"{retires:%Y-%m-%d}; use {DEFAULT_MODEL}"
+                )
+    lines += [
+        f"gateway: allowed_addresses has {network}, so that anyone may call"
+        for network in settings.gateway.allowed_addresses
+        if network.prefixlen == 0
+    ]
+    return lines
+
+
+def _put_variables_in(document: Document, findings: Findings, environ: Mapping[str, str]) -> None:
+    for path, place in document.places.items():
+        if place.written is None or "${" not in place.written or path in document.broken:
+            continue
+        try:
+            _replace(document, path, expand(place.written, environ))
+        except MissingVariable as error:
+            if error.name:
+                what = f"the variable {error.name} is not set"
+                expected = f"{error.name} in the environment or in .env.local"
+            else:
+                what = "`${` begins no variable"
+                expected = "${NAME}, or $${ for the characters themselves"
+            findings.value(path, what, expected)
+            document.broken.add(path)
+
+
+def _replace(document: Document, path: YamlPath, text: str) -> None:
+    if not path:
+        document.data = text
+        return
+    container: Any = document.data
+    for step in path[:-1]:
+        container = container[step]
+    container[path[-1]] = text
+
+
+def _validated(document: Document, findings: Findings) -> SettingsFile | None:
+    try:
+        return SettingsFile.model_validate(document.data)
+    except ValidationError as error:
+        for details in error.errors(include_url=False, include_input=False):
+            _report(findings, details)
+    return None
+
+
+def _report(findings: Findings, details: ErrorDetails) -> None:
+    """Say in our words, and at its place, what pydantic found."""
+    kind, path = details["type"], details["loc"]
+    if path and path[-1] == "[key]":
+        path = path[:-1]
+        if kind == "enum":
+            days = details["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+            findings.key(path, "unknown key", one_of(str(path[-1]), days))
+        else:
+            findings.key(path, *_words(details))
+    elif kind == "extra_forbidden":
+        known = _model_at(path[:-1]).model_fields
+        findings.key(path, "unknown key", one_of(str(path[-1]), known))
+    elif kind == "missing":
+        findings.missing(path, "is missing", f"the key `{path[-1]}`")
+    else:
+        findings.value(path, *_words(details))
+
+
+# What is wrong and what would be right, by pydantic's kind of error; braces are its context.
+_WORDS: Final = {
+    "thirdring": ("{what}", "{expected}"),
+    "model_type": ("is not a mapping", "keys with values"),
+    "dict_type": ("is not a mapping", "keys with values"),
+    "tuple_type": ("is not a list", "a list, such as [first, second]"),
+    "string_type": ("is not a string", "text; in quotes if it looks like something else"),
+    "string_too_short": ("is empty", "text"),
+    "string_too_long": ("is too long", "at most {max_length} characters"),
+    "int_type": ("is not a whole number", "plain digits without quotes"),
+    "greater_than_equal": ("is too small", "at least {ge}"),
+    "less_than_equal": ("is too large", "at most {le}"),
+    "too_short": ("has too few entries", "at least {min_length}"),
+    "literal_error": ("is not supported", "{expected}"),
+}
+
+
+def _words(details: ErrorDetails) -> tuple[str, str]:
+    # Pydantic's own message, for kinds that the schema does not lead to today, holds no input.
+    what, expected = _WORDS.get(details["type"], ("is not valid", details["msg"]))
+    if details["type"] in _WORDS:
+        context = details.get("ctx", {})
+        return what.format_map(context), expected.format_map(context)
+    return what, expected
+
+
+def _model_at(path: YamlPath) -> type[BaseModel]:
+    """Return the model of the mapping at `path`, following the annotations of `SettingsFile`."""
+    model: type[BaseModel] = SettingsFile
+    steps = iter(path)
+    for step in steps:
+        annotation: Any = model.model_fields[str(step)].annotation
+        while not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            if get_origin(annotation) in (dict, tuple):
+                next(steps)
+            annotation = _inner(annotation)
+        model = annotation
+    return model
+
+
+def _inner(annotation: Any) -> Any:
+    """Return the values' type of a dict, the items' of a tuple, what is optional."""
+    return [a for a in get_args(annotation) if a not in (Ellipsis, NoneType)][-1]

@@ -1,0 +1,157 @@
+"""What one value of `thirdring.yaml` demands of another, and of the workflows.
+
+The checks read the plain data, not the typed settings, so that a mistake elsewhere in the file
+hides none of theirs. Of values with a wrong shape they say nothing: the schema does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from thirdring.config_findings import Findings
+from thirdring.config_schema import is_loopback, one_of, parse_listen, parse_ports, parse_span
+from thirdring.prompts import placeholders
+from thirdring.settings import GatewaySettings
+from thirdring.workflow import CALL_FACTS, Workflow
+from thirdring.yaml_document import YamlPath
+
+__all__ = ["check"]
+
+
+def check(findings: Findings, workflows: Mapping[str, Workflow]) -> None:
+    """Report every value that does not fit the others."""
+    data = _mapping(findings.document.data)
+    businesses = [
+        _Business(("businesses", slug), _mapping(business))
+        for slug, business in _mapping(data.get("businesses")).items()
+    ]
+    _check_numbers(findings, businesses, data.get("default_line"))
+    for business in businesses:
+        _check_hours(findings, business)
+        _check_facts(findings, business)
+        for path, line in business.lines():
+            _check_line(findings, business, path, line, workflows)
+    _check_gateway(findings, _mapping(data.get("gateway")))
+
+
+@dataclass(frozen=True)
+class _Business:
+    path: YamlPath
+    data: Mapping[str, object]
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        return _mapping(self.data.get("facts"))
+
+    def lines(self) -> Iterator[tuple[YamlPath, Mapping[str, object]]]:
+        for index, line in enumerate(_list(self.data.get("lines"))):
+            yield (*self.path, "lines", index), _mapping(line)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _check_numbers(findings: Findings, businesses: list[_Business], default_line: object) -> None:
+    first: dict[str, YamlPath] = {}
+    for business in businesses:
+        for path, line in business.lines():
+            number, place = line.get("number"), (*path, "number")
+            if not isinstance(number, str) or place in findings.document.broken:
+                continue
+            if number in first:
+                where = findings.position(first[number])
+                findings.value(place, f"is the number of another line, {where}", "one line each")
+            first.setdefault(number, place)
+    if isinstance(default_line, str) and default_line not in first:
+        findings.value(("default_line",), "is the number of no line", one_of(default_line, first))
+
+
+def _check_hours(findings: Findings, business: _Business) -> None:
+    for day, spans in _mapping(business.data.get("hours")).items():
+        closed_at = None
+        parsed = sorted(
+            (span.opens, span.closes, index)
+            for index, text in enumerate(_list(spans))
+            if isinstance(text, str) and (span := parse_span(text))
+        )
+        for opens, closes, index in parsed:
+            if closed_at and opens < closed_at:
+                path = (*business.path, "hours", day, index)
+                findings.value(path, "overlaps another span of the day", "spans that do not")
+            closed_at = max(closes, closed_at) if closed_at else closes
+
+
+def _check_facts(findings: Findings, business: _Business) -> None:
+    for name, text in business.facts.items():
+        if isinstance(text, str) and placeholders(text):
+            path = (*business.path, "facts", name)
+            findings.value(path, "has a placeholder", "text: facts are not filled in themselves")
+
+
+def _check_line(
+    findings: Findings,
+    business: _Business,
+    path: YamlPath,
+    line: Mapping[str, object],
+    workflows: Mapping[str, Workflow],
+) -> None:
+    facts = CALL_FACTS | business.facts.keys()
+    greeting = line.get("greeting")
+    if isinstance(greeting, str):
+        _check_greeting(findings, (*path, "greeting"), greeting, facts)
+    name = line.get("workflow")
+    if not isinstance(name, str):
+        return
+    workflow = workflows.get(name)
+    place = (*path, "workflow")
+    if workflow is None:
+        findings.value(place, "is no workflow", one_of(name, workflows))
+        return
+    if workflow.direction == "outbound":
+        findings.value(place, "is for outbound calls", "a workflow that answers calls")
+    used = {*workflow.facts, *(() if greeting else placeholders(workflow.greeting))}
+    for fact in sorted(used - facts):
+        expected = f'"{fact}" among the facts of the business'
+        findings.value(place, f'uses the fact "{fact}", which is not there', expected)
+    _check_tools(findings, (*path, "tools"), _list(line.get("tools")), workflow)
+
+
+def _check_greeting(
+    findings: Findings, path: YamlPath, greeting: str, facts: frozenset[str]
+) -> None:
+    # A greeting from a variable is a value that no error may show.
+    written = placeholders(findings.document.places[path].written or "")
+    for name in sorted(placeholders(greeting) - facts):
+        unknown = f"the unknown fact {name[:64]!a}" if name in written else "an unknown fact"
+        findings.value(path, f"uses {unknown}", one_of(name, facts))
+
+
+def _check_tools(
+    findings: Findings, path: YamlPath, tools: list[object], workflow: Workflow
+) -> None:
+    known = [tool.info.name for tool in workflow.tools]
+    for index, tool in enumerate(tools):
+        if isinstance(tool, str) and tool not in known:
+            what = f"is no tool of the workflow {workflow.name}"
+            findings.value((*path, index), what, one_of(tool, known))
+
+
+def _check_gateway(findings: Findings, gateway: Mapping[str, object]) -> None:
+    defaults = GatewaySettings()
+    listen = parse_listen(gateway.get("listen"))
+    if listen and not is_loopback(listen[0]) and not gateway.get("allowed_addresses"):
+        what = "listens outside of this machine with no allowed_addresses"
+        expected = "the addresses that may call in allowed_addresses, or a loopback address"
+        findings.value(("gateway", "listen"), what, expected)
+    max_calls = gateway.get("max_calls", defaults.max_calls)
+    ports = parse_ports(gateway["rtp_ports"]) if "rtp_ports" in gateway else defaults.rtp_ports
+    if ports and isinstance(max_calls, int) and ports[1] - ports[0] + 1 < 2 * max_calls:
+        path = ("gateway", "rtp_ports" if "rtp_ports" in gateway else "max_calls")
+        what = f"leaves too few ports for {max_calls} calls"
+        findings.value(path, what, "two ports for each of max_calls")

@@ -1,0 +1,50 @@
+"""Texts with `{{ name }}` placeholders: instructions and greetings, filled with facts of a call."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+from thirdring.errors import UnknownFact
+
+__all__ = ["MAX_VALUE_LENGTH", "PLACEHOLDER", "fill", "placeholders", "plain"]
+
+PLACEHOLDER: Final = re.compile(r"\{\{[ \t]*([^{}\n]*?)[ \t]*\}\}")
+"""Group 1 is the name; whatever stands between the braces counts, so that a typo is noticed."""
+
+MAX_VALUE_LENGTH: Final = 2000
+"""Characters of one fact; a prompt is paid for on every call."""
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """Return the names that `template` uses."""
+    return frozenset(PLACEHOLDER.findall(template))
+
+
+def plain(value: str) -> str:
+    """Return `value` as one short line that cannot pass for a part of the text around it.
+
+    Callers choose some facts themselves (a display name, for one). Line breaks would let a value
+    open a section of its own, invisible characters would hide text from people who read a log.
+    """
+    words = " ".join(value.split())
+    visible = "".join(c for c in words if not unicodedata.category(c).startswith("C"))
+    return visible[:MAX_VALUE_LENGTH]
+
+
+def fill(template: str, facts: Mapping[str, str]) -> str:
+    """Return `template` with every placeholder replaced; braces inside a value stay as they are.
+
+    Raises:
+        UnknownFact: The template uses a name that `facts` does not have.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in facts:
+            raise UnknownFact(name)
+        return plain(facts[name])
+
+    return PLACEHOLDER.sub(value, template)
