@@ -1,0 +1,78 @@
+"""The recording of a call: stereo WAV, 8 kHz, 16 bit; the caller left, the agent right.
+
+Both sides lie on one clock, from the answer on. A packet of the agent stands where its RTP
+timestamp puts it after the first one's arrival, as a phone would play it; gaps are silence.
+"""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from local.caller.g711 import Samples, alaw_decode, mulaw_decode
+from local.caller.packets import CallLog
+from local.caller.rtp import CLOCK_RATE, FRAME_SAMPLES
+from local.caller.sdp import Codec
+
+__all__ = ["render", "write_recording"]
+
+_STRAYS: Final = CLOCK_RATE // 5
+"""A timestamp 200 ms away from the arrival begins anew: the far end restarted its stream."""
+
+
+def render(log: CallLog) -> Samples:
+    """Return the samples, shape (n, 2); empty when the call was not answered."""
+    if log.answered_at is None or log.codec is None:
+        return np.zeros((0, 2), np.int16)
+    length = max(0, round((log.ended_at - log.answered_at) * CLOCK_RATE)) + FRAME_SAMPLES
+    stereo = np.zeros((length, 2), np.int16)
+    decode = mulaw_decode if log.codec is Codec.PCMU else alaw_decode
+    for channel, placed in enumerate((_own(log), _agents(log))):
+        for position, payload in placed:
+            samples = decode(payload)
+            start, stop = max(0, position), min(length, position + len(samples))
+            if start < stop:
+                stereo[start:stop, channel] = samples[start - position : stop - position]
+    return stereo
+
+
+def write_recording(log: CallLog, path: Path) -> None:
+    """Write the call to `path`; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(CLOCK_RATE)
+        file.writeframes(render(log).tobytes())
+
+
+def _own(log: CallLog) -> Iterable[tuple[int, bytes]]:
+    assert log.answered_at is not None
+    for sent in log.sent:
+        if sent.packet.payload_type == _payload_type(log):
+            yield round((sent.due - log.answered_at) * CLOCK_RATE), sent.packet.payload
+
+
+def _agents(log: CallLog) -> Iterable[tuple[int, bytes]]:
+    """Yield the agent's payloads with their positions; each SSRC has its own anchor."""
+    assert log.answered_at is not None
+    anchors: dict[int, tuple[int, int]] = {}
+    for received in sorted(log.received, key=lambda packet: packet.at):
+        packet = received.packet
+        arrival = round((received.at - log.answered_at) * CLOCK_RATE)
+        anchor_timestamp, anchor = anchors.setdefault(packet.ssrc, (packet.timestamp, arrival))
+        # RTP timestamps wrap around at 2**32; the nearest reading is the right one.
+        step = (packet.timestamp - anchor_timestamp + 2**31) % 2**32 - 2**31
+        if abs(anchor + step - arrival) > _STRAYS:
+            anchors[packet.ssrc], step = (packet.timestamp, arrival), 0
+            anchor = arrival
+        yield anchor + step, packet.payload
+
+
+def _payload_type(log: CallLog) -> int:
+    assert log.codec is not None
+    return log.codec.value
