@@ -1,0 +1,216 @@
+"""The two streams of one call: the caller's voice into the room, the room's voices to the caller.
+
+Every buffer on the way is delay between two people, so there are none that only wait: the caller's
+audio goes straight into the encoder of the published track (an `AudioSource` with a queue of 0 ms),
+and what the room says is handed over in frames of 10 ms, with only as much in stock as the clock of
+the RTP sender needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import Final, Protocol
+
+import numpy as np
+from baresip import AudioInfo, AudioNotActive, AudioRestarted
+from livekit import rtc
+
+__all__ = ["FRAME_BYTES", "SAMPLE_RATE", "CallAudio", "CallerVoice", "Fill", "Pace", "RoomVoices"]
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_RATE: Final = 8000
+"""PCMU and PCMA, the codecs that the gateway offers (RFC 3551 section 4.5.14)."""
+
+FRAME_BYTES: Final = 160
+"""10 ms of 16-bit samples: all that direct capture takes at a time."""
+
+_FRAME_SECONDS: Final = 0.01
+_SILENCE: Final = bytes(FRAME_BYTES)
+
+
+class CallAudio(Protocol):
+    """The PCM side of one SIP call, as `baresip.CallAudio` offers it."""
+
+    def info(self) -> AudioInfo: ...
+
+    def read(self, max_bytes: int) -> bytes: ...
+
+    def write(self, pcm: bytes) -> int: ...
+
+
+class Pace:
+    """Keeps what is sent to the room in step with the clock.
+
+    RTP may stop (a phone that suppresses silence, a hole in the network) and come back in a burst.
+    Holes are filled with silence, because the track's own timestamps count samples; a burst is let
+    through, because the receiver's jitter buffer plays it faster, but never more than `_AHEAD`.
+
+    Attributes:
+        dropped: Frames that were too far ahead.
+    """
+
+    _HOLE: Final = 0.06
+    _AHEAD: Final = 0.2
+
+    def __init__(self, now: float) -> None:
+        self._sent_until = now
+        self.dropped = 0
+
+    def takes(self, now: float) -> bool:
+        """Count one frame of the caller; tell whether it is to be sent."""
+        if self._sent_until > now + self._AHEAD:
+            self.dropped += 1
+            return False
+        self._sent_until = max(self._sent_until, now) + _FRAME_SECONDS
+        return True
+
+    def missing(self, now: float) -> int:
+        """Count, and return, the frames of silence that are due."""
+        behind = now - self._sent_until
+        if behind < self._HOLE:
+            return 0
+        frames = min(round((behind - self._HOLE) / _FRAME_SECONDS) + 1, 10)
+        self._sent_until = max(self._sent_until + frames * _FRAME_SECONDS, now - self._HOLE)
+        return frames
+
+
+class CallerVoice:
+    """Reads the caller's audio and captures it into the published track.
+
+    Silence flows from the first moment on, while the phone still rings: livekit-server hands a
+    track to its subscribers only when it carries packets, and the first word must find them.
+    """
+
+    _NEXT: Final = 0.018
+    _NEAR: Final = 0.001
+    _QUIET: Final = 0.005
+
+    def __init__(self, source: rtc.AudioSource, audio: CallAudio) -> None:
+        self._source = source
+        self._audio = audio
+        self._pace = Pace(time.monotonic())
+        self._rest = b""
+
+    async def run(self) -> None:
+        """Carry audio until cancelled."""
+        idle = 0
+        while True:
+            pcm = self._read()
+            if pcm:
+                idle = 0
+                await self._capture(self._rest + pcm)
+                # The next packet is almost one packet time away: sleep most of it, then look often.
+                await asyncio.sleep(self._NEXT)
+                continue
+            for _ in range(self._pace.missing(time.monotonic())):
+                await self._send(_SILENCE)
+            idle += 1
+            await asyncio.sleep(self._NEAR if idle < 40 else self._QUIET)
+
+    def _read(self) -> bytes:
+        try:
+            return self._audio.read(20 * FRAME_BYTES)
+        except (AudioNotActive, AudioRestarted):
+            return b""
+
+    async def _capture(self, pcm: bytes) -> None:
+        whole = len(pcm) - len(pcm) % FRAME_BYTES
+        self._rest = pcm[whole:]
+        for start in range(0, whole, FRAME_BYTES):
+            if self._pace.takes(time.monotonic()):
+                await self._send(pcm[start : start + FRAME_BYTES])
+
+    async def _send(self, frame: bytes) -> None:
+        await self._source.capture_frame(rtc.AudioFrame(frame, SAMPLE_RATE, 1, FRAME_BYTES // 2))
+
+
+class Fill:
+    """Decides which frames go into the transmit buffer of a call.
+
+    The sender takes one packet time from the buffer on its own clock and pads with silence what is
+    missing, so a late frame makes the stock grow by itself. What never shrinks by itself is trimmed
+    here: a stock that was never needed within a second loses one frame.
+
+    Attributes:
+        dropped: Frames left out.
+    """
+
+    _WINDOW: Final = 100
+    _SPARE: Final = 2 * FRAME_BYTES
+    _FULL: Final = 10 * FRAME_BYTES
+
+    def __init__(self) -> None:
+        self._lowest = self._FULL
+        self._seen = 0
+        self.dropped = 0
+
+    def takes(self, stock: int) -> bool:
+        """Tell whether the next frame is to be written.
+
+        Args:
+            stock: The bytes that wait to be sent right now.
+        """
+        self._lowest = min(self._lowest, stock)
+        self._seen += 1
+        trim = stock >= self._FULL
+        if self._seen >= self._WINDOW:
+            trim = trim or self._lowest >= self._SPARE
+            self._seen, self._lowest = 0, self._FULL
+        self.dropped += trim
+        return not trim
+
+
+class RoomVoices:
+    """Mixes every audio track of the room and writes the sum to the caller.
+
+    The first track sets the pace; what the others said meanwhile is added to its frames.
+    """
+
+    _WAITING: Final = 5
+
+    def __init__(self, audio: CallAudio) -> None:
+        self._audio = audio
+        self._fill = Fill()
+        self._waiting: dict[str, deque[bytes]] = {}
+
+    async def carry(self, track: rtc.Track) -> None:
+        """Carry one track until it ends or this is cancelled."""
+        # The frames of 10 ms are those in which the SDK decodes; longer ones only wait.
+        stream = rtc.AudioStream(
+            track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=10, capacity=20
+        )
+        self._waiting[track.sid] = deque(maxlen=self._WAITING)
+        try:
+            async for event in stream:
+                self._take(track.sid, bytes(event.frame.data))
+        finally:
+            self._waiting.pop(track.sid, None)
+            await stream.aclose()
+
+    def _take(self, sid: str, frame: bytes) -> None:
+        if sid != next(iter(self._waiting)):
+            self._waiting[sid].append(frame)
+            return
+        others = [queue.popleft() for queue in self._waiting.values() if queue]
+        self._write(mixed([frame, *others]) if others else frame)
+
+    def _write(self, frame: bytes) -> None:
+        try:
+            if self._fill.takes(self._audio.info().tx_buffered):
+                self._audio.write(frame)
+        except (AudioNotActive, AudioRestarted):
+            # Before the answer and while a re-INVITE is under way nobody can hear this.
+            return
+
+
+def mixed(frames: list[bytes]) -> bytes:
+    """Return the sum of 16-bit frames, clipped; the longest sets the length."""
+    total = np.zeros(max(len(frame) for frame in frames) // 2, dtype=np.int32)
+    for frame in frames:
+        samples = np.frombuffer(frame, dtype=np.int16)
+        total[: len(samples)] += samples
+    return np.clip(total, -32768, 32767).astype(np.int16).tobytes()

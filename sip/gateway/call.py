@@ -1,0 +1,244 @@
+"""One bridged call, from the INVITE to the last packet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import baresip
+from baresip import BaresipError, CallState, Event, StackEvent, StaleHandleError
+from livekit import rtc
+
+from sip.gateway.audio import CallerVoice, RoomVoices
+from sip.gateway.ending import End, Farewell, farewell
+from sip.gateway.invitation import CallStatus, Invitation, masked
+from sip.gateway.room import DIGIT_CODES, CallRoom
+
+__all__ = ["BridgedCall", "Patience"]
+
+logger = logging.getLogger(__name__)
+
+_AGENT: Final = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+_AUDIO: Final = rtc.TrackKind.KIND_AUDIO
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the gateway waits, in seconds.
+
+    Attributes:
+        agent: For the agent's audio, before it dispatches once more, and then again before it
+            refuses the call.
+        company: For somebody to be in the room again after the last one left an answered call.
+        media: Without RTP from the caller.
+        farewell: For both sides to take notice of the end.
+    """
+
+    agent: float = 3.0
+    company: float = 5.0
+    media: int = 15
+    farewell: float = 1.5
+
+
+class _Over(Exception):
+    """Ends the tasks of a call that is over."""
+
+
+async def _stop() -> None:
+    """End the task group that this runs in, as Python's own documentation of TaskGroup does it."""
+    raise _Over
+
+
+class BridgedCall:
+    """Joins one SIP call to one room; `run` carries it to its end and cleans up after it."""
+
+    def __init__(
+        self, sip: baresip.Call, room: CallRoom, invitation: Invitation, patience: Patience
+    ) -> None:
+        self._sip = sip
+        self._room = room
+        self._invitation = invitation
+        self._patience = patience
+        self._started = time.monotonic()
+        self._answered = False
+        self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._closed = asyncio.Event()
+        self._audible = asyncio.Event()
+        self._people_changed = asyncio.Event()
+        self._pressed: asyncio.Queue[str] = asyncio.Queue()
+        self._ordered: asyncio.Queue[str] = asyncio.Queue()
+        self._voices = RoomVoices(sip.audio)
+        # At once: a CANCEL may be the very next thing that happens.
+        sip.on(self._on_sip)
+
+    async def run(self) -> None:
+        """Carry the call until either side ends it; leaves both sides tidy, whatever happens."""
+        end = End.STOPPED
+        try:
+            end = await self._bridge()
+        except* Exception:
+            end = End.FAILED
+            logger.exception("gateway call failed", extra=self._fields())
+        finally:
+            self._log("gateway call ended", reason=end.value)
+            await self._part(farewell(end, answered=self._answered))
+
+    async def _bridge(self) -> End:
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._listen(group)
+                group.create_task(self._stages(group))
+                await self._ended
+                group.create_task(_stop())
+        except* _Over:
+            pass
+        return self._ended.result()
+
+    async def _stages(self, group: asyncio.TaskGroup) -> None:
+        await self._room.join()
+        self._log("gateway call is in its room", room=self._invitation.room)
+        group.create_task(CallerVoice(self._room.source, self._sip.audio).run())
+        if not await self._agent_came():
+            self._end(End.NO_AGENT)
+            return
+        try:
+            await self._sip.answer()
+        except StaleHandleError:
+            # The caller gave up this very moment; the event that says so is on its way.
+            return
+        self._answered = True
+        self._log("gateway call answered")
+        group.create_task(self._pass_pressed())
+        group.create_task(self._pass_ordered())
+        await self._room.tell(CallStatus.ACTIVE)
+        await self._until_alone()
+        self._end(End.AGENT_GONE)
+
+    async def _agent_came(self) -> bool:
+        if await self._heard_in_time():
+            return True
+        if not self._room.has_agent:
+            self._log("no agent for the gateway's call, dispatching once more")
+            await self._room.dispatch_again()
+        return await self._heard_in_time()
+
+    async def _heard_in_time(self) -> bool:
+        try:
+            async with asyncio.timeout(self._patience.agent):
+                await self._audible.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _until_alone(self) -> None:
+        """Wait until nobody to talk to was in the room for a while."""
+        while True:
+            wait = None if self._room.has_company else self._patience.company
+            self._people_changed.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._people_changed.wait()
+            except TimeoutError:
+                return
+
+    async def _pass_pressed(self) -> None:
+        while True:
+            digit = await self._pressed.get()
+            await self._room.press(digit)
+            self._log("gateway passed a digit to the room")
+
+    async def _pass_ordered(self) -> None:
+        while True:
+            digits = await self._ordered.get()
+            while not self._ordered.empty():
+                digits += self._ordered.get_nowait()
+            try:
+                await self._sip.send_dtmf(digits)
+            except StaleHandleError:
+                return
+            self._log("gateway passed digits to the caller", count=len(digits))
+
+    def _listen(self, group: asyncio.TaskGroup) -> None:
+        room = self._room.room
+        carriers: dict[str, asyncio.Task[None]] = {}
+
+        @room.on("track_subscribed")
+        def subscribed(
+            track: rtc.Track, _: rtc.RemoteTrackPublication, who: rtc.RemoteParticipant
+        ) -> None:
+            if track.kind != _AUDIO or self._ended.done():
+                return
+            carriers[track.sid] = group.create_task(self._voices.carry(track))
+            if who.kind == _AGENT:
+                self._audible.set()
+
+        @room.on("track_unsubscribed")
+        def unsubscribed(
+            track: rtc.Track, _: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant
+        ) -> None:
+            if (carrier := carriers.pop(track.sid, None)) is not None:
+                carrier.cancel()
+
+        @room.on("sip_dtmf_received")
+        def ordered(dtmf: rtc.SipDTMF) -> None:
+            if dtmf.digit in DIGIT_CODES:
+                self._ordered.put_nowait(dtmf.digit)
+
+        room.on("participant_connected", lambda _: self._people_changed.set())
+        room.on("participant_disconnected", lambda _: self._people_changed.set())
+        room.on("disconnected", lambda _: self._end(End.ROOM_GONE))
+
+    def _on_sip(self, event: StackEvent) -> None:
+        if event.event is Event.CALL_DTMF_START and event.text in DIGIT_CODES:
+            self._pressed.put_nowait(event.text)
+        elif event.event is Event.CALL_CLOSED:
+            self._closed.set()
+            # "rtp stream error" and "Connection reset by peer", the latter for BYE and CANCEL.
+            if "rtp" in (event.text or "").lower():
+                self._end(End.MEDIA_TIMEOUT)
+            elif self._answered:
+                self._end(End.CALLER_HUNG_UP)
+            else:
+                self._end(End.CALLER_GAVE_UP)
+
+    def _end(self, end: End) -> None:
+        if not self._ended.done():
+            self._ended.set_result(end)
+
+    async def _part(self, todo: Farewell) -> None:
+        try:
+            async with asyncio.timeout(self._patience.farewell), asyncio.TaskGroup() as group:
+                group.create_task(self._part_from_caller(todo))
+                group.create_task(self._part_from_room(todo))
+        except* TimeoutError:
+            logger.warning("gateway call took too long to end", extra=self._fields())
+        except* Exception:
+            logger.exception("gateway call could not be ended well", extra=self._fields())
+
+    async def _part_from_caller(self, todo: Farewell) -> None:
+        if not todo.hang_up or self._sip.state is CallState.CLOSED:
+            return
+        try:
+            await self._sip.hangup()
+            await self._closed.wait()
+        except BaresipError as error:
+            logger.debug("hang-up of a call that was gone: %s", error)
+
+    async def _part_from_room(self, todo: Farewell) -> None:
+        await self._room.leave(CallStatus.HANGUP if todo.leave else None)
+        if todo.delete:
+            await self._room.delete()
+
+    def _fields(self) -> dict[str, object]:
+        return {
+            "call_id": self._invitation.call_id,
+            "line": self._invitation.line,
+            "elapsed_ms": round((time.monotonic() - self._started) * 1000),
+        }
+
+    def _log(self, message: str, **more: object) -> None:
+        caller = masked(self._invitation.caller)
+        logger.info(message, extra={**self._fields(), "caller": caller, **more})
