@@ -1,0 +1,61 @@
+"""livekit-server is found where it should be, and runs on loopback alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from livekit import api
+
+from local.parts.livekit_server import Keys, find_program, livekit_server
+from local.parts.part import running
+from thirdring.errors import PartError
+
+
+def program(folder: Path, version: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "livekit-server"
+    path.write_text(f"#!/bin/sh\necho livekit-server version {version}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_path_comes_before_the_cache(tmp_path: Path) -> None:
+    """A fitting program on PATH is taken before the one in the cache."""
+    on_path = program(tmp_path / "bin", "1.13.9")
+    program(tmp_path / "cache", "1.13.5")
+    assert find_program(path=str(tmp_path / "bin"), cache=tmp_path / "cache") == on_path
+
+
+def test_another_version_on_path_is_passed_over(tmp_path: Path) -> None:
+    """An older program on PATH gives way to the one in the cache."""
+    program(tmp_path / "bin", "1.9.11")
+    cached = program(tmp_path / "cache", "1.13.5")
+    assert find_program(path=str(tmp_path / "bin"), cache=tmp_path / "cache") == cached
+
+
+def test_a_program_that_does_not_run_is_passed_over(tmp_path: Path) -> None:
+    """A program for another machine, or a broken one, is as good as none."""
+    (tmp_path / "livekit-server").write_text("\x7fELF")
+    (tmp_path / "livekit-server").chmod(0o755)
+    assert find_program(path=str(tmp_path), cache=tmp_path / "none") is None
+
+
+def test_without_a_program_the_error_names_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts the parts before the set-up learns how to run it."""
+    monkeypatch.setattr("local.parts.livekit_server.find_program", lambda: None)
+    with pytest.raises(PartError, match="`make setup` installs it"):
+        livekit_server(tmp_path / "log", Keys())
+
+
+@pytest.mark.server
+async def test_it_serves_whoever_has_the_keys(tmp_path: Path) -> None:
+    """A started livekit-server accepts the keys of this run and knows no room yet."""
+    keys = Keys()
+    part = livekit_server(tmp_path / "livekit-server.log", keys)
+    async with running([part]), api.LiveKitAPI(part.address, keys.api_key, keys.api_secret) as live:
+        rooms = await live.room.list_rooms(api.ListRoomsRequest())
+    assert list(rooms.rooms) == []
+    assert keys.api_secret not in part.log.read_text() + " ".join(part.argv)
