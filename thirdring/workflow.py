@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from livekit.agents import llm
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["CALL_FACTS", "TurnTaking", "Workflow"]
+from thirdring.errors import ConfigError, Problem
+from thirdring.prompts import PLACEHOLDER
+
+__all__ = ["CALL_FACTS", "TurnTaking", "Workflow", "discover", "instructions"]
+
+SHARED_INSTRUCTIONS: Final = Path("_shared", "voice.md")
+"""How to speak on a phone; put before the instructions of every workflow."""
 
 CALL_FACTS: Final = frozenset(
     {
@@ -61,3 +73,149 @@ class Workflow(BaseModel):
     facts: tuple[str, ...] = ()
     greeting: str
     time_limit_minutes: Annotated[int, Field(ge=1, le=240)] = 30
+
+
+def discover(package_name: str = "workflows") -> dict[str, Workflow]:
+    """Return the workflow of every folder of a package, by name; `_` begins those that are none.
+
+    Raises:
+        ConfigError: Everything that is wrong with any of them.
+    """
+    found: dict[str, Workflow] = {}
+    problems = list(_text_problems(_named(package_name, SHARED_INSTRUCTIONS), CALL_FACTS))
+    for path in _package_folder(package_name).iterdir():
+        if not path.is_dir() or path.name.startswith(("_", ".")):
+            continue
+        folder = _Folder(package_name, path)
+        workflow = folder.load()
+        if isinstance(workflow, Problem):
+            problems.append(workflow)
+            continue
+        problems += folder.problems(workflow)
+        found[path.name] = workflow
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda p: (p.file, p.line, p.column)))
+    return dict(sorted(found.items()))
+
+
+def instructions(workflow: Workflow, package_name: str = "workflows") -> str:
+    """Return what the model is told on this workflow's lines, placeholders included.
+
+    It is read anew each time: a prompt can be tried without a restart.
+    """
+    folder = _package_folder(package_name)
+    paths = (folder / SHARED_INSTRUCTIONS, folder / workflow.name / "instructions.md")
+    return "\n\n".join(path.read_text(encoding="utf-8").strip() for path in paths) + "\n"
+
+
+def _package_folder(package_name: str) -> Path:
+    package = importlib.import_module(package_name)
+    assert package.__file__ is not None, f"{package_name} has no __init__.py"
+    return Path(package.__file__).parent
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of a package, and its name from the folder that the package is imported from."""
+
+    path: Path
+    name: str
+
+    def problem(
+        self, what: str, expected: str, *, at: tuple[int, int] = (1, 1), field: str = "file"
+    ) -> Problem:
+        return Problem(self.name, *at, field, what, None, expected)
+
+
+def _named(package_name: str, relative: Path) -> _File:
+    name = Path(*package_name.split("."), relative).as_posix()
+    return _File(_package_folder(package_name) / relative, name)
+
+
+def _text_problems(file: _File, facts: frozenset[str]) -> Iterator[Problem]:
+    try:
+        text = file.path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        yield file.problem("is missing", "instructions for the model, in markdown")
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        yield file.problem(f"cannot be read ({type(error).__name__})", "text in UTF-8")
+        return
+    if not text.strip():
+        yield file.problem("is empty", "instructions for the model, in markdown")
+    for match in PLACEHOLDER.finditer(text):
+        if match[1] not in facts:
+            line = text.count("\n", 0, match.start()) + 1
+            column = match.start() - text.rfind("\n", 0, match.start())
+            what = "is neither a fact of the workflow nor one that every call has"
+            field = f"{{{{ {match[1]} }}}}"
+            yield file.problem(what, _listed(facts), at=(line, column), field=field)
+
+
+def _listed(names: frozenset[str]) -> str:
+    return f"one of {', '.join(sorted(names))}"
+
+
+class _Folder:
+    """One folder of a package of workflows."""
+
+    def __init__(self, package_name: str, path: Path) -> None:
+        self._name = path.name
+        self._module = f"{package_name}.{path.name}"
+        self._code = _named(package_name, Path(path.name, "__init__.py"))
+        self._text = _named(package_name, Path(path.name, "instructions.md"))
+
+    def load(self) -> Workflow | Problem:
+        """Import the folder and return its workflow."""
+        if not self._code.path.exists():
+            return self._code.problem("is missing", "a module with a `workflow`")
+        try:
+            module = importlib.import_module(self._module)
+        except Exception as error:  # whatever a workflow's own code raises, the user gets its place
+            what = f"fails: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            return self._code.problem(what, "a module that can be imported", at=self._line(error))
+        workflow = getattr(module, "workflow", None)
+        if not isinstance(workflow, Workflow):
+            expected = "`workflow = Workflow(...)`"
+            return self._code.problem("has no workflow", expected, field="workflow")
+        return workflow
+
+    def problems(self, workflow: Workflow) -> Iterator[Problem]:
+        facts = CALL_FACTS | frozenset(workflow.facts)
+        if workflow.name != self._name:
+            what = f"is {workflow.name!a}, which is not the name of the folder"
+            yield self._field_problem("name", what, f'"{self._name}"')
+        for unknown in sorted(frozenset(PLACEHOLDER.findall(workflow.greeting)) - facts):
+            what = f"uses the unknown fact {unknown!a}"
+            yield self._field_problem("greeting", what, _listed(facts))
+        names: set[str] = set()
+        for tool in workflow.tools:
+            name = tool.info.name
+            if not (tool.info.description or "").strip():
+                what = f"has {name}, which does not say what it does"
+                yield self._field_problem("tools", what, "a docstring: the model reads it")
+            if name in names:
+                yield self._field_problem("tools", f"has two named {name}", "each name once")
+            names.add(name)
+        yield from _text_problems(self._text, facts)
+
+    def _field_problem(self, field: str, what: str, expected: str) -> Problem:
+        at = self._position(field)
+        return self._code.problem(what, expected, at=at, field=f"workflow.{field}")
+
+    def _position(self, field: str) -> tuple[int, int]:
+        """Return where `field=` stands in the call that makes the workflow."""
+        nodes = ast.walk(ast.parse(self._code.path.read_bytes()))
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id == "Workflow":
+                for keyword in call.keywords:
+                    if keyword.arg == field:
+                        return keyword.lineno, keyword.col_offset + 1
+        return 1, 1
+
+    def _line(self, error: BaseException) -> tuple[int, int]:
+        if isinstance(error, SyntaxError) and error.filename == str(self._code.path):
+            return error.lineno or 1, error.offset or 1
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno or 1 for frame in frames if frame.filename == str(self._code.path)]
+        return (lines[-1] if lines else 1), 1
