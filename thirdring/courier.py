@@ -1,0 +1,187 @@
+"""The process that sees every record delivered, whatever became of the job that took the call.
+
+It shares nothing with jobs and worker but the home folder, and keeps nothing in memory that is not
+on disk: killed at any moment, its successor goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from thirdring.clock import Clock, SystemClock
+from thirdring.collecting import Collector
+from thirdring.errors import PhoneError
+from thirdring.home import Home
+from thirdring.outbox import DeliveryState, Due, Outbox
+from thirdring.settings import Settings
+from thirdring.store import Store
+from thirdring.webhooks import DeliveryResult, Outcome, deliver, next_attempt, open_client
+
+__all__ = ["run"]
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.05
+_DUE_SECONDS = 1.0
+_DELIVERIES_AT_ONCE = 32
+_SETTLED = {
+    Outcome.DELIVERED: DeliveryState.DELIVERED,
+    Outcome.DISABLED: DeliveryState.DISABLED,
+    Outcome.RETRY: DeliveryState.PENDING,
+}
+
+
+async def run(
+    home: Home, settings: Settings, *, once: bool = False, clock: Clock | None = None
+) -> None:
+    """Turn finished journals into records and deliver them, until cancelled.
+
+    Args:
+        once: Return when no journal is finished and every delivery that is due has been tried.
+        clock: The machine's unless told otherwise.
+
+    Raises:
+        PhoneError: Another courier works on this home, or the store cannot be used.
+    """
+    with _only_courier(home):
+        async with await Store.open(home.store) as store, open_client() as client:
+            courier = _Courier(home, settings, Outbox(store), client, clock or SystemClock())
+            await (courier.run_once() if once else courier.run_forever())
+
+
+@contextmanager
+def _only_courier(home: Home) -> Iterator[None]:
+    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.journals.mkdir(mode=0o700, exist_ok=True)
+    path = home.root / "courier.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
+            raise PhoneError(
+                f"{home.root}: another courier (process {owner}) works here; stop that one, or "
+                "set THIRDRING_HOME to another folder"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class _Courier:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        outbox: Outbox,
+        client: httpx.AsyncClient,
+        clock: Clock,
+    ) -> None:
+        self._collector = Collector(home, settings, outbox, clock)
+        self._endpoints = {b.slug: b.webhook for b in settings.businesses if b.webhook}
+        self._outbox = outbox
+        self._client = client
+        self._clock = clock
+        self._under_way: set[str] = set()
+        self._wake = asyncio.Event()
+
+    async def run_forever(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_collecting())
+            await self._keep_delivering(group)
+
+    async def run_once(self) -> None:
+        await self._collector.collect()
+        tried: set[str] = set()
+        while fresh := [due for due in await self._due() if due.call_id not in tried]:
+            tried.update(due.call_id for due in fresh)
+            async with asyncio.TaskGroup() as group:
+                self._start(group, fresh)
+
+    async def _keep_collecting(self) -> None:
+        while True:
+            try:
+                if await self._collector.collect():
+                    self._wake.set()
+                await asyncio.sleep(_LOOK_SECONDS)
+            except OSError:
+                logger.exception("journals cannot be read; tried again every %s s", _DUE_SECONDS)
+                await asyncio.sleep(_DUE_SECONDS)
+
+    async def _keep_delivering(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                self._start(group, await self._due())
+            except sqlite3.Error:
+                logger.exception("the store cannot be read; tried again every %s s", _DUE_SECONDS)
+            try:
+                async with asyncio.timeout(_DUE_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _due(self) -> list[Due]:
+        room = _DELIVERIES_AT_ONCE - len(self._under_way)
+        due = await self._outbox.due(self._clock.now())
+        return [item for item in due if item.call_id not in self._under_way][:room]
+
+    def _start(self, group: asyncio.TaskGroup, due: list[Due]) -> None:
+        for item in due:
+            self._under_way.add(item.call_id)
+            group.create_task(self._deliver(item))
+
+    async def _deliver(self, due: Due) -> None:
+        try:
+            await self._attempt(due)
+        except sqlite3.Error:
+            # It may be sent again; its id tells the receiver that it is the same.
+            logger.exception("call %s: its delivery could not be noted", due.call_id)
+            await asyncio.sleep(_DUE_SECONDS)
+        finally:
+            self._under_way.discard(due.call_id)
+            self._wake.set()
+
+    async def _attempt(self, due: Due) -> None:
+        endpoint = self._endpoints.get(due.business)
+        if endpoint is None:
+            logger.warning(
+                "call %s: its record is kept, %s has no webhook any more", due.call_id, due.business
+            )
+            await self._outbox.settle(due.call_id, DeliveryState.KEPT, None, now=self._clock.now())
+            return
+        result = await deliver(self._client, endpoint, due.record_id, due.body, self._clock.now())
+        attempts, now = due.attempts + 1, self._clock.now()
+        state, due_at = _SETTLED[result.outcome], None
+        if state is DeliveryState.PENDING:
+            due_at = next_attempt(result, attempts, now, random.uniform(-1, 1))
+            state = DeliveryState.DEAD if due_at is None else state
+        await self._outbox.settle(due.call_id, state, result, now=now, due_at=due_at)
+        then = f"again at {due_at:%Y-%m-%d %H:%M:%S} UTC" if due_at else str(state)
+        _report(due, result, attempts, then)
+
+
+def _report(due: Due, result: DeliveryResult, attempts: int, then: str) -> None:
+    level = logging.INFO if result.outcome is Outcome.DELIVERED else logging.WARNING
+    logger.log(
+        level,
+        "call %s: record to %s, attempt %d: %s; %s",
+        due.call_id,
+        due.business,
+        attempts,
+        result.error or f"HTTP {result.status}",
+        then,
+        extra={"call_id": due.call_id, "record_id": due.record_id, "status": result.status},
+    )
