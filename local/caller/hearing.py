@@ -24,10 +24,14 @@ _PAUSE: Final = 0.3
 
 
 class Hearing:
-    """Follows the agent's audio; fed packet by packet, in the event loop."""
+    """Follows the agent's audio; fed packet by packet, in the event loop.
+
+    Attributes:
+        first: When the agent was first heard.
+    """
 
     def __init__(self) -> None:
-        self.first_loud: float | None = None
+        self.first: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._last_loud: float | None = None
         self._begun: float | None = None
         self._speech_began: float | None = None
@@ -46,8 +50,8 @@ class Hearing:
             self._begun = at
         if quiet >= _PAUSE:
             self._speech_began = at
-        if self.first_loud is None:
-            self.first_loud = at
+        if not self.first.done():
+            self.first.set_result(at)
         self._last_loud = at
 
     def listen_anew(self) -> None:
