@@ -131,6 +131,8 @@ class LiveCall:
         """CANCEL or BYE, and wait for its answer."""
         assert self._signalling is not None
         self.media.cut_off()
+        if self._signalling.unreachable.done() and not self.answered.done():
+            return
         if not self.ended.done():
             self._signalling.hang_up()
         with contextlib.suppress(TimeoutError):

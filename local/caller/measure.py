@@ -115,8 +115,8 @@ def _span(start: float, end: float | None) -> float | None:
 
 
 def _turns(log: CallLog, agent: Sequence[float]) -> Iterable[TurnMeasures]:
-    ends = [utterance.started_at for utterance in log.utterances[1:]] + [log.ended_at]
-    for utterance, until in zip(log.utterances, ends, strict=True):
+    starts = [utterance.started_at for utterance in log.utterances]
+    for utterance, until in zip(log.utterances, [*starts[1:], log.ended_at], strict=False):
         start, end = _loud_span(utterance, log.sent)
         interrupted = any(start - _SPEAKS_NOW <= at <= start for at in agent)
         silent = _silent_at(agent, start, until) if interrupted else None

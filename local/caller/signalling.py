@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import Final, cast
 
 from local.caller.dialog import Address
 from local.caller.errors import CallerError
@@ -32,8 +32,8 @@ class Signalling(asyncio.DatagramProtocol):
         self.unreachable: asyncio.Future[OSError] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # Not an instance of DatagramTransport, whatever typeshed says (CPython's selector loop).
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     @property
     def address(self) -> Address:

@@ -20,14 +20,15 @@ from local.caller.rtp import CLOCK_RATE
 if TYPE_CHECKING:
     from piper import PiperVoice
 
-__all__ = ["CallerVoice", "Voice", "read_wav", "resample", "tone", "trim"]
+__all__ = ["CallerVoice", "Voice", "read_wav", "resample", "shorten_pauses", "tone", "trim"]
 
 _PITCH: Final = 1.18
 _PACE: Final = 1.0
 _PEAK: Final = 0.5
 _SENTENCE_GAP: Final = CLOCK_RATE // 5
+_LONGEST_PAUSE: Final = CLOCK_RATE // 4
 _EDGE: Final = 0.01
-_VERSION: Final = "1"  # of the sound; part of the cache's key
+_VERSION: Final = "2"  # of the sound; part of the cache's key
 
 
 class Voice(Protocol):
@@ -81,7 +82,7 @@ class CallerVoice:
                 resample(chunk.audio_int16_array, chunk.sample_rate * _PITCH, CLOCK_RATE)
             )
             parts += [gap, sentence] if parts else [sentence]
-        samples = np.concatenate(parts) if parts else gap[:0]
+        samples = shorten_pauses(np.concatenate(parts)) if parts else gap[:0]
         peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
         if peak == 0:
             raise CallerError(f"there is nothing to say in {text!r}")
@@ -119,6 +120,17 @@ def trim(samples: Samples) -> Samples:
     level = np.abs(samples.astype(np.int32))
     loud = np.flatnonzero(level > level.max(initial=0) * _EDGE)
     return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
+
+
+def shorten_pauses(samples: Samples) -> Samples:
+    """Return the clip with no pause above 250 ms, which an agent could take for the end."""
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _EDGE * 32767)
+    cuts = np.flatnonzero(np.diff(loud) > _LONGEST_PAUSE)
+    keep = np.ones(len(samples), np.bool_)
+    for cut in cuts:
+        middle = loud[cut] + _LONGEST_PAUSE // 2
+        keep[middle : loud[cut + 1] - _LONGEST_PAUSE // 2] = False
+    return samples[keep]
 
 
 def tone(frequency: float, milliseconds: int, *, level: float = -9.0) -> Samples:
