@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.samples import at, ended, opened, spoken, used
+from thirdring.calls import EndReason, Latency, Role, Usage
+from thirdring.errors import JournalError
+from thirdring.journal import (
+    Answered,
+    DigitPressed,
+    Entry,
+    LatencyMeasured,
+    ModelFault,
+    UsageCounted,
+)
+from thirdring.record import Digit, Fault, Record, build, record_id
+
+WHOLE_CALL: tuple[Entry, ...] = (
+    opened(),
+    Answered(at=at(1)),
+    LatencyMeasured(at=at(1), latency=Latency(kind="answer", milliseconds=410)),
+    UsageCounted(at=at(2), usage=Usage(model="m", input_tokens=1)),
+    spoken(5, role=Role.AGENT),
+    spoken(3),
+    used(4),
+    DigitPressed(at=at(6), digit="1"),
+    ModelFault(at=at(7), source="realtime", message="reset", recoverable=True),
+    UsageCounted(at=at(8), usage=Usage(model="m", input_tokens=5)),
+    ended(9.5),
+)
+
+
+def test_a_record_holds_the_whole_call() -> None:
+    """Everything that the journal tells is in the record, turns by their start."""
+    record = build(WHOLE_CALL)
+    assert [turn.id for turn in record.turns] == ["t3", "t5"]
+    assert [use.id for use in record.tool_uses] == ["u4"]
+    assert record.digits == (Digit(digit="1", at=at(6)),)
+    assert record.faults == (Fault(source="realtime", message="reset", recoverable=True, at=at(7)),)
+    assert record.usage == (Usage(model="m", input_tokens=5),)
+    assert [latency.milliseconds for latency in record.latencies] == [410]
+    assert (record.opened_at, record.answered_at, record.ended_at) == (at(0), at(1), at(9.5))
+    assert record.duration_seconds == 8.5
+    assert record.ending.reason is EndReason.CALLER_HUNG_UP
+    assert (record.caller_number, record.called_number) == ("+12025550199", "+12025550142")
+
+
+def test_a_record_survives_json() -> None:
+    """The delivered body is the record, and the same bytes each time."""
+    body = build(WHOLE_CALL).model_dump_json()
+    assert Record.model_validate_json(body) == build(WHOLE_CALL)
+    assert build(WHOLE_CALL).model_dump_json() == body
+
+
+def test_a_call_without_an_ending_was_interrupted() -> None:
+    """The last entry is when the call was last known to live."""
+    record = build((opened(), Answered(at=at(1)), spoken(2)))
+    assert record.ending.reason is EndReason.INTERRUPTED
+    assert (record.ended_at, record.duration_seconds) == (at(3), 2.0)
+
+
+def test_a_torn_line_shows_that_the_writer_lived_longer() -> None:
+    """A later sign of life moves the end, an earlier one and a known ending do not."""
+    assert build((opened(), spoken(2)), last_written_at=at(9)).ended_at == at(9)
+    assert build((opened(), spoken(2)), last_written_at=at(1)).ended_at == at(3)
+    assert build((opened(), ended(2)), last_written_at=at(9)).ended_at == at(2)
+
+
+def test_the_first_ending_counts() -> None:
+    """Entries behind an ending are no part of the call."""
+    record = build((opened(), ended(2), spoken(3), ended(9, EndReason.TIME_LIMIT)))
+    assert (record.ended_at, record.turns) == (at(2), ())
+
+
+def test_a_clock_set_back_makes_no_negative_call() -> None:
+    """A duration is never below zero."""
+    assert build((opened(), Answered(at=at(60)), ended(5))).duration_seconds == 0
+
+
+def test_a_call_never_answered_has_no_duration() -> None:
+    """Ringing is not talking."""
+    record = build((opened(), ended(5, EndReason.ABANDONED)))
+    assert (record.answered_at, record.duration_seconds) == (None, 0)
+
+
+@pytest.mark.parametrize("entries", [(), (spoken(1), ended(2))])
+def test_without_an_opening_there_is_no_record(entries: tuple[Entry, ...]) -> None:
+    """A journal that does not say which call it is cannot become a record."""
+    with pytest.raises(JournalError, match="opened"):
+        build(entries)
+
+
+def test_the_id_belongs_to_the_call() -> None:
+    """Receivers know a repetition by it: it must never change."""
+    assert str(record_id("call-1")) == "473dc9c4-adfb-5932-aa38-cae4f3c409e4"
+    assert record_id("call-1") == build((opened("call-1"),)).id != record_id("call-2")
