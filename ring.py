@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -64,6 +65,13 @@ def _terminate(_number: int, _frame: object) -> None:
     raise SystemExit(_TERMINATED)
 
 
+def _log_to_stderr() -> None:
+    level = os.environ.get("LIVEKIT_LOG_LEVEL", "INFO").upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # One line per delivery is the courier's to write.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
 def _settings(config: Path) -> Settings:
     from thirdring import config as configuration
     from thirdring import workflow
@@ -93,7 +101,8 @@ def demo(
     """Play one call to the agent on this machine, without any account or key."""
     from local import demo as show
 
-    raise typer.Exit(asyncio.run(show.run(listen=listen, openai=openai, llm_base_url=llm_base_url)))
+    code = asyncio.run(show.run(_home(), listen=listen, openai=openai, llm_base_url=llm_base_url))
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -120,6 +129,7 @@ def gateway(
     from sip.gateway import serve
     from thirdring.access import LiveKitAccess
 
+    _log_to_stderr()
     settings = _settings(config)
     if port is not None:
         changed = settings.gateway.model_copy(update={"port": port})
@@ -136,6 +146,7 @@ def courier(
     """Turn ended calls into records and deliver them to their webhooks."""
     from thirdring import courier as service
 
+    _log_to_stderr()
     asyncio.run(service.run(_home(), _settings(config), once=once))
 
 

@@ -55,6 +55,7 @@ async def run(
     with _only_courier(home):
         async with await Store.open(home.store) as store, open_client() as client:
             courier = _Courier(home, settings, Outbox(store), client, clock or SystemClock())
+            logger.info("courier ready, watching %s", home.journals)
             await (courier.run_once() if once else courier.run_forever())
 
 
