@@ -1,0 +1,105 @@
+"""What all tests share: under `CI=true` nothing is skipped in silence, and one stack of parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from thirdring.home import Home
+
+if TYPE_CHECKING:
+    from local.parts.stack import Stack
+
+# Marks whose tests may be skipped on a machine of CI: nothing there can provide what they need.
+MAY_SKIP = frozenset({"livekit_sip"})
+
+_unexpected = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin without unexpected skips."""
+    config.stash[_unexpected] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note every skip that is not on the list; xfail has a flag of its own."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and not MAY_SKIP & set(report.keywords):
+        item.config.stash[_unexpected].append(f"{item.nodeid}: {report.longrepr}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Note a module that was skipped as a whole."""
+    report = yield
+    if report.outcome == "skipped":
+        collector.config.stash[_unexpected].append(f"{collector.nodeid}: {report.longrepr}")
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run on CI that left something out."""
+    if os.environ.get("CI") == "true" and session.config.stash[_unexpected] and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say which skips have failed the run."""
+    if os.environ.get("CI") == "true" and (unexpected := config.stash[_unexpected]):
+        terminalreporter.section("CI=true: skipped, and not on the list in tests/conftest.py")
+        for line in unexpected:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return all parts, worker and delivery included, running for the whole session.
+
+    They live on an event loop in a thread of its own, for every test has a new loop.
+    """
+    from local.parts import stack as parts  # noqa: PLC0415 - few tests need all of LiveKit
+
+    home = Home(tmp_path_factory.mktemp("home"))
+    started: Future[tuple[Stack, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        configuration = Path(__file__).parents[1] / "thirdring.yaml"
+        wanted = parts.Wanted(worker=True, delivery=True)
+        async with parts.stack(home, configuration=configuration, wanted=wanted) as running:
+            started.set_result((running, asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    ended: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        except BaseException as error:  # it reaches the test that waits for `started`, or the end
+            (ended if started.done() else started).set_exception(error)
+        else:
+            ended.set_result(None)
+
+    thread = threading.Thread(target=run, name="stack")
+    thread.start()
+    running, loop, stop = started.result()
+    yield running
+    loop.call_soon_threadsafe(stop.set)
+    ended.result()
+    thread.join()
