@@ -1,0 +1,344 @@
+"""One reply at a time: its events in order, its cancellation, its usage."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from local.realtime.brain import Brain, BrainError, Call, Prompt, Say
+from local.realtime.configuration import SAMPLE_RATE, Configuration
+from local.realtime.conversation import Conversation, Item, Segment
+from local.realtime.protocol import JsonObject, Refusal, event, new_id
+from local.realtime.sentences import sentences
+from local.realtime.usage import Tokens, input_tokens, output_tokens, usage
+from local.realtime.voice import Voice
+
+__all__ = ["Emit", "Request", "Responder"]
+
+logger = logging.getLogger(__name__)
+
+Emit = Callable[[JsonObject], None]
+Reason = Literal["turn_detected", "client_cancelled"]
+
+_FIRST_DELTAS_MS = (40, 60, 100)
+_DELTA_MS = 100
+_DELTA_PAUSE = 0.005
+"""Seconds between deltas: 20 times faster than real time, and other callers get their turn."""
+_STALE_CANCEL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a reply is asked to be.
+
+    Attributes:
+        instructions: The client's own for this reply, without those of the session.
+        kept: Whether its items become part of the conversation.
+    """
+
+    configuration: Configuration
+    instructions: str | None = None
+    metadata: dict[str, str] | None = None
+    requested: bool = False
+    kept: bool = True
+
+
+@dataclass
+class _Response:
+    request: Request
+    id: str = field(default_factory=lambda: new_id("resp"))
+    items: list[Item] = field(default_factory=list)
+    message: Item | None = None
+    read: Tokens = field(default_factory=Tokens)
+
+    @property
+    def modality(self) -> str:
+        return self.request.configuration.output_modalities[0]
+
+
+@dataclass
+class Responder:
+    """The replies of one connection."""
+
+    brain: Brain
+    voice: Voice
+    conversation: Conversation
+    emit: Emit
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
+    _active: _Response | None = None
+    _task: asyncio.Task[None] | None = None
+    _cached: Tokens = field(default_factory=Tokens)
+    _stale_cancel_until: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a reply is running."""
+        return self._active is not None
+
+    def start(self, request: Request) -> None:
+        """Begin a reply.
+
+        Raises:
+            Refusal: Another one is running.
+        """
+        if self._active is not None:
+            raise Refusal(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {self._active.id}. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        self._active = response = _Response(request)
+        self.emit(event("response.created", response=self._wire(response, "in_progress")))
+        self._task = self.spawn(self._run(response))
+
+    def interrupt(self) -> None:
+        """Cancel the running reply because the caller speaks; nothing when there is none."""
+        if self._active is None:
+            return
+        self._cancel("turn_detected")
+        # The client hears of the interruption and sends a `response.cancel` without an id for it,
+        # which must not hit the reply that may have begun meanwhile.
+        self._stale_cancel_until = asyncio.get_running_loop().time() + _STALE_CANCEL_SECONDS
+
+    def cancel(self, response_id: str | None) -> None:
+        """Cancel the running reply because the client wants it.
+
+        Raises:
+            Refusal: It does not run (any more).
+        """
+        now = asyncio.get_running_loop().time()
+        stale = response_id is None and now < self._stale_cancel_until
+        self._stale_cancel_until = 0.0
+        if stale or self._active is None or response_id not in (None, self._active.id):
+            raise Refusal(
+                "response_cancel_not_active", "Cancellation failed: no active response found"
+            )
+        self._cancel("client_cancelled")
+
+    def _cancel(self, reason: Reason) -> None:
+        assert self._active is not None
+        if self._task is not None:
+            self._task.cancel()
+        self._finish(self._active, "cancelled", {"type": "cancelled", "reason": reason})
+
+    async def _run(self, response: _Response) -> None:
+        try:
+            async for act in self.brain.reply(self._prompt(response)):
+                if isinstance(act, Call):
+                    self._call(response, act)
+                else:
+                    await self._say(response, act)
+                if self._is_full(response):
+                    details = {"type": "incomplete", "reason": "max_output_tokens"}
+                    self._finish(response, "incomplete", details)
+                    return
+        except BrainError as error:
+            logger.warning("no reply", extra={"code": error.code, "why": str(error)})
+            problem = {"type": "server_error", "code": error.code, "message": str(error)}
+            self._finish(response, "failed", {"type": "failed", "error": problem})
+        else:
+            # A client that gets everything in one gulp may see the end before it has begun to read.
+            await asyncio.sleep(_DELTA_PAUSE)
+            self._finish(response, "completed", None)
+
+    def _prompt(self, response: _Response) -> Prompt:
+        configuration = response.request.configuration
+        items = tuple(self.conversation)
+        response.read = input_tokens(configuration, items)
+        return Prompt(
+            instructions=configuration.instructions,
+            request=response.request.instructions,
+            items=items,
+            requested=response.request.requested,
+            tools=configuration.tools,
+            tool_choice=configuration.tool_choice,
+        )
+
+    def _is_full(self, response: _Response) -> bool:
+        limit = response.request.configuration.max_output_tokens
+        done = [*response.items, *([response.message] if response.message else [])]
+        return limit != "inf" and output_tokens(done).total > limit
+
+    def _call(self, response: _Response, act: Call) -> None:
+        self._close_message(response, "completed")
+        item = Item(
+            new_id("item"),
+            "function_call",
+            role="assistant",
+            call_id=new_id("call"),
+            name=act.name,
+            arguments=act.arguments,
+        )
+        self._add(response, replace(item, status="in_progress"))
+        place = self._place(response, item)
+        arguments = {"call_id": item.call_id, "name": item.name, "arguments": item.arguments}
+        self.emit(
+            event(
+                "response.function_call_arguments.delta",
+                **place,
+                call_id=item.call_id,
+                delta=item.arguments,
+            )
+        )
+        self.emit(event("response.function_call_arguments.done", **place, **arguments))
+        self._close(response, item)
+
+    async def _say(self, response: _Response, act: Say) -> None:
+        pieces = sentences(act.text)
+        audible = response.modality == "audio"
+        speed = response.request.configuration.audio.output.speed
+        for index, piece in enumerate(pieces):
+            if not audible:
+                self._open_message(response)
+                self._write(response, piece)
+                await asyncio.sleep(0)
+                continue
+            # Announced before the audio is there: the client prepares its side meanwhile.
+            self._open_message(response)
+            audio = await self.voice.say(piece, speed=speed)
+            for later in pieces[index + 1 : index + 2]:
+                self.voice.prepare(later, speed=speed)
+            await self._stream(response, piece, audio)
+
+    def _open_message(self, response: _Response) -> None:
+        if response.message is not None:
+            return
+        spoken = response.modality == "audio"
+        item = Item(
+            new_id("item"), "message", role="assistant", spoken=spoken, status="in_progress"
+        )
+        response.message = item
+        self._add(response, item)
+        part: JsonObject = (
+            {"type": "audio", "transcript": ""} if spoken else {"type": "text", "text": ""}
+        )
+        place = self._place(response, item)
+        self.emit(event("response.content_part.added", **place, content_index=0, part=part))
+
+    def _write(self, response: _Response, piece: str) -> None:
+        assert response.message is not None
+        item, kind = response.message, "response.output_text.delta"
+        if item.spoken:
+            kind = "response.output_audio_transcript.delta"
+        delta = f" {piece}" if item.text else piece
+        self._replace_message(response, replace(item, text=item.text + delta))
+        place = self._place(response, item)
+        self.emit(event(kind, **place, content_index=0, delta=delta))
+
+    async def _stream(self, response: _Response, piece: str, audio: bytes) -> None:
+        first = response.message is not None and response.message.audio_ms == 0
+        self._write(response, piece)
+        assert response.message is not None
+        place = self._place(response, response.message)
+        milliseconds = len(audio) * 1000 // (2 * SAMPLE_RATE)
+        segments = (*response.message.segments, Segment(piece, milliseconds))
+        item = replace(response.message, segments=segments)
+        self._replace_message(
+            response, replace(item, audio_ms=sum(segment.milliseconds for segment in segments))
+        )
+        sizes, start = iter(_FIRST_DELTAS_MS if first else ()), 0
+        while start < len(audio):
+            end = start + next(sizes, _DELTA_MS) * 2 * SAMPLE_RATE // 1000
+            delta = base64.b64encode(audio[start:end]).decode()
+            self.emit(event("response.output_audio.delta", **place, content_index=0, delta=delta))
+            start = end
+            await asyncio.sleep(_DELTA_PAUSE)
+
+    def _replace_message(self, response: _Response, item: Item) -> None:
+        response.message = item
+        if response.request.kept:
+            self.conversation.put(item)
+
+    def _add(self, response: _Response, item: Item) -> None:
+        place = {"response_id": response.id, "output_index": len(response.items)}
+        shown = item.wire(blank=True)
+        self.emit(event("response.output_item.added", **place, item=shown))
+        if response.request.kept:
+            previous = self.conversation.add(item)
+            self.emit(event("conversation.item.added", previous_item_id=previous, item=shown))
+
+    def _place(self, response: _Response, item: Item) -> JsonObject:
+        index = len(response.items)
+        return {"response_id": response.id, "item_id": item.id, "output_index": index}
+
+    def _close_message(
+        self, response: _Response, status: Literal["completed", "incomplete"]
+    ) -> None:
+        item, response.message = response.message, None
+        if item is None:
+            return
+        place = {**self._place(response, item), "content_index": 0}
+        if item.spoken:
+            self.emit(event("response.output_audio.done", **place))
+            kind = "response.output_audio_transcript.done"
+            self.emit(event(kind, **place, transcript=item.text))
+            part = {"type": "audio", "transcript": item.text}
+        else:
+            self.emit(event("response.output_text.done", **place, text=item.text))
+            part = {"type": "text", "text": item.text}
+        self.emit(event("response.content_part.done", **place, part=part))
+        self._close(response, replace(item, status=status))
+
+    def _close(self, response: _Response, item: Item) -> None:
+        previous = None
+        if response.request.kept:
+            self.conversation.put(item)
+            previous = self.conversation.before(item.id)
+            done = event("conversation.item.done", previous_item_id=previous, item=item.wire())
+            self.emit(done)
+        place = {"response_id": response.id, "output_index": len(response.items)}
+        self.emit(event("response.output_item.done", **place, item=item.wire()))
+        response.items.append(item)
+
+    def _finish(
+        self,
+        response: _Response,
+        status: Literal["completed", "cancelled", "incomplete", "failed"],
+        details: JsonObject | None,
+    ) -> None:
+        self._close_message(response, "completed" if status == "completed" else "incomplete")
+        written = output_tokens(response.items)
+        figures = usage(response.read, self._cached, written)
+        self._cached = response.read
+        self._active = self._task = None
+        done = self._wire(response, status, details=details, figures=figures)
+        self.emit(event("response.done", response=done))
+
+    def _wire(
+        self,
+        response: _Response,
+        status: str,
+        *,
+        details: JsonObject | None = None,
+        figures: JsonObject | None = None,
+    ) -> JsonObject:
+        configuration = response.request.configuration
+        output = configuration.audio.output
+        return {
+            "object": "realtime.response",
+            "id": response.id,
+            "status": status,
+            "status_details": details,
+            "output": [item.wire() for item in response.items],
+            "conversation_id": "conv_local" if response.request.kept else None,
+            "output_modalities": list(configuration.output_modalities),
+            "max_output_tokens": configuration.max_output_tokens,
+            "audio": {
+                "output": {"format": output.format.model_dump(), "voice": output.voice},
+            },
+            "usage": figures,
+            "metadata": response.request.metadata,
+        }
+
+    async def close(self) -> None:
+        """End the running reply without a word, for the client has gone."""
+        task, self._task, self._active = self._task, None, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -1,0 +1,211 @@
+"""The HTTP side: `/v1/realtime` (WebSocket) with an optional key, `/healthz`, start and stop."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from local.realtime.brain import Brain
+from local.realtime.brain.chat import ChatBrain
+from local.realtime.brain.dialogue import ScriptBrain
+from local.realtime.brain.script import load_all
+from local.realtime.configuration import ServerVad
+from local.realtime.reflex import ReflexBrain, ReflexEars, ReflexScribe, ToneVoice
+from local.realtime.session import Engine, RealtimeSession, SlowClient
+from local.realtime.turns import VadEars
+from thirdring.errors import PartError
+
+__all__ = ["ChatModel", "RealtimeServer", "Settings", "serve", "speech_engine"]
+
+logger = logging.getLogger(__name__)
+
+_MAX_FRAME = 16 * 1024 * 1024
+_GOODBYE_SECONDS = 1.0
+"""How long connections may take to close when the server stops."""
+
+
+@dataclass(frozen=True)
+class ChatModel:
+    """Where a chat model answers."""
+
+    base_url: str
+    model: str
+    api_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one server runs.
+
+    Attributes:
+        port: 0 for a free one.
+        api_key: What clients must send as their bearer token; None lets everybody in.
+        chat_model: Answers instead of the scripts.
+        greeting_seconds: Length of the reflex's greeting tone.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    api_key: str | None = None
+    reflex: bool = False
+    chat_model: ChatModel | None = None
+    workflows: Path = Path("workflows")
+    greeting_seconds: float = 10.0
+
+    @property
+    def mode(self) -> Literal["script", "llm", "reflex"]:
+        """What answers."""
+        if self.reflex:
+            return "reflex"
+        return "llm" if self.chat_model is not None else "script"
+
+
+@dataclass
+class RealtimeServer:
+    """A server that listens.
+
+    Attributes:
+        url: For `RealtimeModel(base_url=...)`.
+    """
+
+    url: str
+    _settings: Settings
+    _engine: Engine
+    _sockets: set[web.WebSocketResponse] = field(default_factory=set)
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Answer once everything is loaded and warm; before, nothing listens."""
+        del request
+        return web.json_response(
+            {"status": "ok", "mode": self._settings.mode, "sessions": len(self._sockets)}
+        )
+
+    async def realtime(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection."""
+        if not _is_allowed(request, self._settings.api_key):
+            return _unauthorized()
+        socket = web.WebSocketResponse(max_msg_size=_MAX_FRAME, heartbeat=20)
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        model = request.query.get("model", "")
+        logger.info("connected", extra={"model": model})
+        session = RealtimeSession(self._engine, model, socket.send_str)
+        try:
+            await session.run(_frames(socket))
+        except SlowClient as error:
+            logger.warning("dropped a client", extra={"why": str(error)})
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"events left unread")
+        finally:
+            self._sockets.discard(socket)
+            logger.info("disconnected", extra={"model": model})
+        return socket
+
+    async def close(self) -> None:
+        """Tell every client that the server goes."""
+        for socket in tuple(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops")
+
+
+async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[str]:
+    async for message in socket:
+        if message.type is WSMsgType.TEXT:
+            yield message.data
+
+
+def _is_allowed(request: web.Request, api_key: str | None) -> bool:
+    if api_key is None:
+        return True
+    sent = request.headers.get("Authorization", "")
+    return hmac.compare_digest(sent.encode(), f"Bearer {api_key}".encode())
+
+
+def _unauthorized() -> web.Response:
+    error = {
+        "type": "invalid_request_error",
+        "code": "invalid_api_key",
+        "message": "Incorrect or missing API key: send `Authorization: Bearer <key>`.",
+    }
+    return web.json_response({"error": error}, status=401)
+
+
+@asynccontextmanager
+async def speech_engine(brain: Brain) -> AsyncIterator[Engine]:
+    """Load the models and run each once, for a first run is several times slower."""
+    # The models' packages belong to a dependency group that the reflex does without.
+    from local.realtime.hearing import Moonshine, SileroModel  # noqa: PLC0415
+    from local.realtime.voice import Piper  # noqa: PLC0415
+
+    silero, moonshine, piper = SileroModel(), Moonshine(), Piper()
+    try:
+        engine = Engine(lambda: VadEars(silero.stream()), moonshine, brain, piper)
+        speech = await piper.say("Hello. How can I help you today?")
+        ears = engine.ears()
+        await ears.listen(speech, ServerVad(type="server_vad"))
+        await moonshine.transcribe(ears.collected())
+        yield engine
+    finally:
+        silero.close()
+        moonshine.close()
+        piper.close()
+
+
+@asynccontextmanager
+async def _engine(settings: Settings) -> AsyncIterator[Engine]:
+    if settings.reflex:
+        voice = ToneVoice(settings.greeting_seconds)
+        yield Engine(ReflexEars, ReflexScribe(), ReflexBrain(), voice)
+        return
+    async with AsyncExitStack() as stack:
+        brain: Brain
+        if settings.chat_model is not None:
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            chat = settings.chat_model
+            brain = ChatBrain(http, chat.base_url, chat.model, chat.api_key)
+        else:
+            brain = ScriptBrain(load_all(settings.workflows))
+        yield await stack.enter_async_context(speech_engine(brain))
+
+
+@asynccontextmanager
+async def serve(settings: Settings, engine: Engine | None = None) -> AsyncIterator[RealtimeServer]:
+    """Listen until the context ends.
+
+    Args:
+        engine: What hears, decides and speaks; loaded as the settings say when None.
+
+    Raises:
+        ConfigError: A script is wrong.
+        PartError: The port is taken.
+    """
+    async with AsyncExitStack() as stack:
+        if engine is None:
+            engine = await stack.enter_async_context(_engine(settings))
+        server = RealtimeServer("", settings, engine)
+        app = web.Application()
+        app.router.add_get("/healthz", server.health)
+        app.router.add_get("/v1/realtime", server.realtime)
+        runner = web.AppRunner(app, shutdown_timeout=_GOODBYE_SECONDS, access_log=None)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(server.close)
+        site = web.TCPSite(runner, settings.host, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise PartError(
+                f"local realtime server: cannot listen on {settings.host}:{settings.port}: "
+                f"{error.strerror}; stop what listens there or choose another --port"
+            ) from None
+        port = runner.addresses[0][1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        server.url = f"http://{host}:{port}/v1"
+        logger.info("listening", extra={"url": server.url, "mode": settings.mode})
+        yield server

@@ -1,0 +1,326 @@
+"""One connection: its client events are done in their order, its server events written in theirs.
+
+Events are put into a queue and written by a task of their own, so nothing that decides ever waits
+for the network. Work that takes time (writing a turn, a reply) runs beside the reading of events;
+otherwise a caller could not interrupt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from local.realtime import protocol
+from local.realtime.brain import Brain, Prompt
+from local.realtime.configuration import Configuration, SemanticVad, ServerVad, updated
+from local.realtime.conversation import Conversation, Item, item_from_client
+from local.realtime.hearing import Scribe
+from local.realtime.protocol import JsonObject, Refusal, error_event, event, new_id
+from local.realtime.responses import Request, Responder
+from local.realtime.sentences import sentences
+from local.realtime.turns import HEARING_RATE, Ears, Heard, Samples, Signal, patience
+from local.realtime.voice import Voice
+from local.realtime.words import sounds_finished
+
+__all__ = ["Engine", "RealtimeSession", "SlowClient"]
+
+logger = logging.getLogger(__name__)
+
+_MOST_UNSENT = 5000
+"""Events; a client that leaves so many unread is gone or broken."""
+_SHORTEST_COMMIT_MS = 100
+
+
+class SlowClient(Exception):
+    """The client does not read what it asked for."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What all connections share, and how each gets its own ears."""
+
+    ears: Callable[[], Ears]
+    scribe: Scribe
+    brain: Brain
+    voice: Voice
+
+
+@dataclass
+class _Guess:
+    """The words of a turn that may be over, written while the silence is still being waited for."""
+
+    task: asyncio.Task[str]
+
+
+@dataclass
+class RealtimeSession:
+    """The state of one connection."""
+
+    engine: Engine
+    model: str
+    send: Callable[[str], Awaitable[None]]
+    _configuration: Configuration = field(init=False)
+    _conversation: Conversation = field(default_factory=Conversation)
+    _outbox: asyncio.Queue[JsonObject] = field(default_factory=asyncio.Queue)
+    _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    _running: set[asyncio.Task[Any]] = field(default_factory=set)
+    _writing_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _guess: _Guess | None = None
+    _speech_item: str | None = None
+
+    def __post_init__(self) -> None:
+        self._configuration = Configuration(id=new_id("sess"), model=self.model)
+        self._ears = self.engine.ears()
+        self._responder = Responder(
+            self.engine.brain, self.engine.voice, self._conversation, self._emit, self._spawn
+        )
+
+    async def run(self, frames: AsyncIterator[str]) -> None:
+        """Serve until the client leaves.
+
+        Raises:
+            SlowClient: It does not read.
+        """
+        try:
+            async with self._tasks:
+                self._emit(event("session.created", session=self._configuration.wire()))
+                self._spawn(self._write())
+                async for frame in frames:
+                    await self._receive(frame)
+                for task in self._running:
+                    task.cancel()
+        except* SlowClient as group:
+            raise SlowClient(str(group.exceptions[0])) from None
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def _emit(self, message: JsonObject) -> None:
+        self._outbox.put_nowait(message)
+
+    async def _write(self) -> None:
+        while True:
+            message = await self._outbox.get()
+            if self._outbox.qsize() > _MOST_UNSENT:
+                raise SlowClient(f"{self._outbox.qsize()} events were left unread")
+            await self.send(json.dumps(message))
+
+    async def _receive(self, frame: str) -> None:
+        event_id = None
+        try:
+            message = protocol.parse(frame)
+            event_id = message.event_id
+            await self._do(message)
+        except Refusal as refusal:
+            logger.info("refused", extra={"code": refusal.code, "why": str(refusal)})
+            self._emit(error_event(refusal, event_id or _event_id(frame)))
+
+    async def _do(self, message: protocol.ClientEvent) -> None:
+        match message:
+            case protocol.Append():
+                await self._append(protocol.decode_audio(message.audio))
+            case protocol.UpdateSession():
+                self._configuration = updated(self._configuration, message.session)
+                self._emit(event("session.updated", session=self._configuration.wire()))
+                if "instructions" in message.session and self._conversation.last_id is None:
+                    # The greeting will be asked for soon.
+                    self._prepare()
+            case protocol.Commit():
+                self._commit()
+            case protocol.Clear():
+                self._ears.clear()
+                self._drop_guess()
+                self._emit(event("input_audio_buffer.cleared"))
+            case protocol.CreateResponse():
+                self._create_response(message)
+            case protocol.Cancel():
+                self._responder.cancel(message.response_id)
+            case _:
+                self._change_conversation(message)
+
+    def _change_conversation(self, message: protocol.ClientEvent) -> None:
+        match message:
+            case protocol.CreateItem():
+                item = item_from_client(message.item)
+                previous = self._conversation.add(item, after=message.previous_item_id)
+                self._show(item, previous)
+            case protocol.DeleteItem():
+                self._conversation.delete(message.item_id)
+                self._emit(event("conversation.item.deleted", item_id=message.item_id))
+            case protocol.RetrieveItem():
+                item = self._conversation.get(message.item_id)
+                self._emit(event("conversation.item.retrieved", item=item.wire()))
+            case protocol.TruncateItem():
+                self._conversation.truncate(message.item_id, message.audio_end_ms)
+                place = {"item_id": message.item_id, "content_index": message.content_index}
+                end = message.audio_end_ms
+                self._emit(event("conversation.item.truncated", **place, audio_end_ms=end))
+            case _:
+                raise AssertionError(message)
+
+    def _show(self, item: Item, previous: str | None, *, blank: bool = False) -> None:
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self._emit(event(kind, previous_item_id=previous, item=item.wire(blank=blank)))
+
+    # The caller's turn
+
+    @property
+    def _detection(self) -> ServerVad | SemanticVad | None:
+        return self._configuration.audio.input.turn_detection
+
+    async def _append(self, pcm: bytes) -> None:
+        for heard in await self._ears.listen(pcm, self._detection):
+            self._heard(heard)
+
+    def _heard(self, heard: Heard) -> None:
+        detection = self._detection
+        assert detection is not None
+        match heard.signal:
+            case Signal.STARTED:
+                self._speech_item = new_id("item")
+                kind = "input_audio_buffer.speech_started"
+                self._emit(event(kind, item_id=self._speech_item, audio_start_ms=heard.at_ms))
+                if detection.interrupt_response:
+                    self._responder.interrupt()
+            case Signal.PAUSED:
+                self._guess = _Guess(self._spawn(self._foresee(self._ears.collected())))
+            case Signal.RESUMED:
+                self._drop_guess()
+                self._ears.silence_ms = patience(detection).unfinished_ms
+            case Signal.ENDED:
+                item_id = self._speech_item or new_id("item")
+                kind = "input_audio_buffer.speech_stopped"
+                self._emit(event(kind, item_id=item_id, audio_end_ms=heard.at_ms))
+                self._end_turn(item_id, respond=detection.create_response)
+
+    def _drop_guess(self) -> None:
+        if self._guess is not None:
+            self._guess.task.cancel()
+            self._guess = None
+
+    async def _foresee(self, samples: Samples) -> str:
+        """Write the words so far and prepare the answer to them, in case the turn is over."""
+        transcript = await self.engine.scribe.transcribe(samples)
+        detection = self._detection
+        if detection is not None and sounds_finished(transcript):
+            self._ears.silence_ms = patience(detection).finished_ms
+        item = Item("guess", "message", text=transcript)
+        if detection is not None and detection.create_response and transcript:
+            self._prepare(item)
+        return transcript
+
+    def _prepare(self, *items: Item) -> None:
+        """Begin to synthesise what these items, coming next, would be answered with."""
+        prompt = Prompt(
+            instructions=self._configuration.instructions,
+            request=None,
+            items=(*self._conversation, *items),
+            tools=self._configuration.tools,
+            tool_choice=self._configuration.tool_choice,
+        )
+        answer = self.engine.brain.foresee(prompt)
+        if answer and self._configuration.output_modalities[0] == "audio":
+            # Only the first sentence: the second would slow it down, and can be made while the
+            # first is played.
+            speed = self._configuration.audio.output.speed
+            self.engine.voice.prepare(sentences(answer)[0], speed=speed)
+
+    def _commit(self) -> None:
+        samples = self._ears.collected()
+        if len(samples) * 1000 < _SHORTEST_COMMIT_MS * HEARING_RATE:
+            raise Refusal(
+                "input_audio_buffer_commit_empty",
+                "Error committing input audio buffer: buffer too small. Expected at least "
+                f"{_SHORTEST_COMMIT_MS} ms of audio, but it has "
+                f"{len(samples) * 1000 // HEARING_RATE} ms.",
+            )
+        self._drop_guess()
+        # The client decides when to reply to a turn that it ends itself.
+        self._end_turn(self._speech_item or new_id("item"), respond=False)
+
+    def _end_turn(self, item_id: str, *, respond: bool) -> None:
+        samples, guess = self._ears.collected(), self._guess
+        self._ears.clear()
+        self._speech_item = self._guess = None
+        length = len(samples) * 1000 // HEARING_RATE
+        item = Item(item_id, "message", role="user", spoken=True, audio_ms=length)
+        previous = self._conversation.last_id
+        kind = "input_audio_buffer.committed"
+        self._emit(event(kind, item_id=item_id, previous_item_id=previous))
+        self._conversation.add(item)
+        self._show(item, previous, blank=True)
+        self._spawn(self._finish_turn(item, samples, guess, respond=respond))
+
+    async def _finish_turn(
+        self, item: Item, samples: Samples, guess: _Guess | None, *, respond: bool
+    ) -> None:
+        async with self._writing_turn:
+            if guess is not None:
+                transcript = await guess.task
+            else:
+                transcript = await self.engine.scribe.transcribe(samples)
+            self._conversation.put(replace(item, text=transcript))
+            if self._configuration.audio.input.transcription is not None:
+                self._tell_transcript(item, transcript)
+            if respond:
+                self._respond()
+
+    def _tell_transcript(self, item: Item, transcript: str) -> None:
+        kind = "conversation.item.input_audio_transcription"
+        place = {"item_id": item.id, "content_index": 0}
+        if transcript:
+            self._emit(event(f"{kind}.delta", **place, delta=transcript))
+        usage = {"type": "duration", "seconds": item.audio_ms / 1000}
+        self._emit(event(f"{kind}.completed", **place, transcript=transcript, usage=usage))
+
+    # Replies
+
+    def _respond(self) -> None:
+        try:
+            self._responder.start(Request(self._configuration))
+        except Refusal as refusal:
+            # Only with interrupt_response false: the caller spoke while we did.
+            self._emit(error_event(refusal, None))
+
+    def _create_response(self, message: protocol.CreateResponse) -> None:
+        asked = message.response or protocol.ResponseParameters()
+        names = ("tools", "tool_choice", "output_modalities", "max_output_tokens")
+        given = asked.model_dump(mode="json", include=set(names), exclude_none=True)
+        configuration = updated(self._configuration, given)
+        request = Request(
+            configuration,
+            instructions=_own_part(asked.instructions, self._configuration.instructions),
+            metadata=asked.metadata,
+            requested=True,
+            kept=asked.conversation != "none",
+        )
+        self._responder.start(request)
+
+
+def _own_part(instructions: str | None, of_session: str) -> str | None:
+    """Return what the client wants of this reply.
+
+    LiveKit's client writes the session's instructions in front of it, because with OpenAI those of
+    a response replace them.
+    """
+    if not instructions:
+        return None
+    if of_session and instructions.startswith(of_session):
+        return instructions[len(of_session) :].strip() or None
+    return instructions
+
+
+def _event_id(frame: str) -> str | None:
+    try:
+        document = json.loads(frame)
+    except (ValueError, RecursionError):
+        return None
+    found = document.get("event_id") if isinstance(document, dict) else None
+    return found if isinstance(found, str) else None
