@@ -137,7 +137,7 @@ def _environ(home: Home, ports: Ports, keys: Keys, model_key: str | None) -> dic
         "LIVEKIT_URL": f"ws://{LOOPBACK}:{ports.livekit}",
         "LIVEKIT_API_KEY": keys.api_key,
         "LIVEKIT_API_SECRET": keys.api_secret,
-        "THIRDRING_WEBHOOK_URL": f"http://{LOOPBACK}:{ports.receiver}/webhook",
+        "THIRDRING_WEBHOOK_URL": f"http://{LOOPBACK}:{ports.receiver}/",
         "THIRDRING_WEBHOOK_SECRET": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "THIRDRING_HOME": str(home.root),
     }
