@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 import wave
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -15,6 +16,7 @@ import numpy as np
 
 from local.caller.errors import CallerError
 from local.caller.g711 import Samples
+from local.caller.packets import LOUD, level_of_samples
 from local.caller.rtp import CLOCK_RATE
 
 if TYPE_CHECKING:
@@ -27,8 +29,9 @@ _PACE: Final = 1.0
 _PEAK: Final = 0.5
 _SENTENCE_GAP: Final = CLOCK_RATE // 5
 _LONGEST_PAUSE: Final = CLOCK_RATE // 4
+_STRETCH: Final = CLOCK_RATE // 100
 _EDGE: Final = 0.01
-_VERSION: Final = "2"  # of the sound; part of the cache's key
+_VERSION: Final = "4"  # of the sound; part of the cache's key
 
 
 class Voice(Protocol):
@@ -82,11 +85,11 @@ class CallerVoice:
                 resample(chunk.audio_int16_array, chunk.sample_rate * _PITCH, CLOCK_RATE)
             )
             parts += [gap, sentence] if parts else [sentence]
-        samples = shorten_pauses(np.concatenate(parts)) if parts else gap[:0]
+        samples = np.concatenate(parts) if parts else gap[:0]
         peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
         if peak == 0:
             raise CallerError(f"there is nothing to say in {text!r}")
-        return (samples * (_PEAK * 32767 / peak)).astype(np.int16)
+        return shorten_pauses((samples * (_PEAK * 32767 / peak)).astype(np.int16))
 
     def _load(self) -> PiperVoice:
         if self._piper is None:
@@ -124,12 +127,14 @@ def trim(samples: Samples) -> Samples:
 
 def shorten_pauses(samples: Samples) -> Samples:
     """Return the clip with no pause above 250 ms, which an agent could take for the end."""
-    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _EDGE * 32767)
-    cuts = np.flatnonzero(np.diff(loud) > _LONGEST_PAUSE)
+    frames = len(samples) // _STRETCH
+    stretches = samples[: frames * _STRETCH].reshape(frames, _STRETCH)
+    loud = np.flatnonzero([level_of_samples(stretch) >= LOUD for stretch in stretches])
     keep = np.ones(len(samples), np.bool_)
-    for cut in cuts:
-        middle = loud[cut] + _LONGEST_PAUSE // 2
-        keep[middle : loud[cut + 1] - _LONGEST_PAUSE // 2] = False
+    for last, following in itertools.pairwise(loud.tolist()):
+        quiet = (last + 1) * _STRETCH, following * _STRETCH
+        if quiet[1] - quiet[0] > _LONGEST_PAUSE:
+            keep[quiet[0] + _LONGEST_PAUSE // 2 : quiet[1] - _LONGEST_PAUSE // 2] = False
     return samples[keep]
 
 
