@@ -63,6 +63,7 @@ async def test_a_failing_disk_loses_nothing(
     assert [r.levelno for r in caplog.records] == [logging.ERROR, logging.WARNING]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 async def test_a_full_disk_does_not_keep_the_call(caplog: pytest.LogCaptureFixture) -> None:
     """Closing on a full disk ends, fails waiting flushes and says what is lost."""
     file = DurableFile(os.open("/dev/full", os.O_WRONLY | os.O_CLOEXEC), name="full")
