@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
 import logging
 import wave
 from collections.abc import AsyncIterator
@@ -107,7 +108,7 @@ async def play_into_room(room: rtc.Room, line: FixedLine) -> None:
 @functools.cache
 def _samples(line: FixedLine) -> bytes:
     file = resources.files(__name__).joinpath(f"{line.value}.wav")
-    with file.open("rb") as opened, wave.open(opened) as reader:
+    with wave.open(io.BytesIO(file.read_bytes()), "rb") as reader:
         form = (reader.getframerate(), reader.getnchannels(), reader.getsampwidth())
         assert form == (SAMPLE_RATE, 1, 2), f"{line.value}.wav is not 24 kHz mono, 16 bit"
         return reader.readframes(reader.getnframes())
