@@ -16,12 +16,11 @@ def choose(settings: Settings, leg: Leg, metadata: Metadata) -> tuple[Business, 
     Raises:
         LineNotFound: No line has the number; names the field that gave it.
     """
+    number, field = settings.default_line, "default_line"
     if metadata.line is not None:
         number, field = metadata.line, "metadata.line"
     elif leg.kind is LegKind.SIP:
         number, field = leg.called, "sip.trunkPhoneNumber"
-    else:
-        number, field = settings.default_line, "default_line"
     found = settings.find(number)
     if found is None:
         raise LineNotFound(field, number)

@@ -1,1 +1,5 @@
 """One complete call, shown as it happens."""
+
+from local.demo.run import run
+
+__all__ = ["run"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,25 +10,44 @@ from pathlib import Path
 from local.parts.part import Part
 from local.parts.ports import LOOPBACK, Port
 from local.parts.probes import all_of, answers_http, answers_sip, says
+from thirdring.errors import PartError
 
 __all__ = ["courier", "gateway", "model", "receiver", "worker"]
 
-_MODEL_KEY = "THIRDRING_LOCAL_MODEL_KEY"
+_MODEL_KEY, _LLM_KEY = "THIRDRING_LOCAL_MODEL_KEY", "THIRDRING_LLM_API_KEY"
 
 
 def model(
-    log: Path, *, port: int, api_key: str, reflex: bool = False, llm_base_url: str | None = None
+    log: Path,
+    *,
+    port: int,
+    api_key: str,
+    reflex: bool = False,
+    llm_base_url: str | None = None,
+    llm_model: str | None = None,
 ) -> Part:
     """Return the local realtime server.
 
     Args:
         api_key: What its clients must send.
         reflex: Answer a burst of sound with a tone at once, instead of listening to words.
-        llm_base_url: An OpenAI-compatible chat model in place of the scripts.
+        llm_base_url: An OpenAI-compatible chat endpoint in place of the scripts. Its key is in
+            `THIRDRING_LLM_API_KEY`, for OpenAI's own must not reach anyone else.
+        llm_model: The model's name there.
+
+    Raises:
+        PartError: `llm_base_url` without `llm_model`.
     """
     options: tuple[str, ...] = ("--reflex",) if reflex else ()
     if llm_base_url:
-        options += ("--llm-base-url", llm_base_url)
+        if not llm_model:
+            raise PartError(
+                "--llm-base-url needs the name of a model there: "
+                "give --llm-model or set THIRDRING_LLM_MODEL"
+            )
+        options += ("--llm-base-url", llm_base_url, "--llm-model", llm_model)
+        if os.environ.get(_LLM_KEY):
+            options += ("--llm-api-key-env", _LLM_KEY)
     return Part(
         name="model",
         argv=_python(
@@ -96,7 +116,7 @@ def receiver(log: Path, *, port: int, out: Path, env: Mapping[str, str]) -> Part
         name="receiver",
         argv=_python(
             *("-m", "local.receiver", "--host", LOOPBACK, "--port", str(port)),
-            *("--out", str(out)),
+            *("--out", str(out), "--secret-env", "THIRDRING_WEBHOOK_SECRET"),
         ),
         log=log,
         ready=answers_http(f"http://{LOOPBACK}:{port}/healthz"),

@@ -1,0 +1,70 @@
+"""The LiveKit worker: `python agent.py start`, `dev` or `console --text`. Wiring only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from livekit.agents import AgentServer, JobContext, JobProcess, cli
+
+from sip import answering
+from thirdring import AGENT_NAME, config, workflow
+from thirdring.clock import SystemClock
+from thirdring.environment import load_environment
+from thirdring.errors import ConfigError
+from thirdring.home import Home
+
+load_environment()
+
+
+def _switchboard() -> answering.Switchboard:
+    workflows = workflow.discover()
+    path = Path(os.environ.get("THIRDRING_CONFIG") or "thirdring.yaml")
+    settings = config.load(path, workflows=workflows, environ=os.environ)
+    return answering.Switchboard(
+        settings, workflows, Home.from_environment(os.environ), SystemClock()
+    )
+
+
+try:
+    board = _switchboard()
+except ConfigError as error:
+    # A broken file stops the worker here, never a caller later.
+    sys.stderr.write(f"{error}\n")
+    raise SystemExit(2) from None
+
+
+def calls_in_progress(server: AgentServer) -> float:
+    """Return the share of the configured capacity that is taken.
+
+    Counts calls, not CPU: beside a media server the CPU average marks a worker full in bursts,
+    and a dispatch that found it full is never tried again.
+    """
+    return min(len(server.active_jobs) / board.settings.worker.capacity, 1.0)
+
+
+def prewarm(process: JobProcess) -> None:
+    """Pay for the first use of everything before a call does."""
+    answering.prewarm(board)
+
+
+server = AgentServer(
+    setup_fnc=prewarm,
+    load_fnc=calls_in_progress,
+    load_threshold=1.0,
+    num_idle_processes=board.settings.worker.idle_processes,
+    preload_modules=["sip.answering", "thirdring.preload"],
+    host=os.environ.get("THIRDRING_WORKER_HOST", "127.0.0.1"),
+    port=int(os.environ.get("THIRDRING_WORKER_PORT", "8081")),
+)
+
+
+@server.rtc_session(agent_name=AGENT_NAME, on_session_end=answering.finish)
+async def answer(ctx: JobContext) -> None:
+    """Take one call."""
+    await answering.answer(ctx, board)
+
+
+if __name__ == "__main__":
+    cli.run_app(server)

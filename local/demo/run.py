@@ -1,0 +1,139 @@
+"""Starts everything, plays one call to the agent, shows it, and says whether all went well."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from local.caller.placing import CallResult
+from local.demo.following import entries, new_journals
+from local.demo.outcome import Delivery, missing, summary
+from local.demo.show import Timeline
+from local.parts.stack import Ports, Stack, Wanted, stack
+from thirdring.errors import PhoneError
+from thirdring.home import Home
+
+__all__ = ["run"]
+
+_SCRIPT: Final = Path(__file__).with_name("call.yaml")
+_DELIVERY_SECONDS: Final = 10.0
+
+
+async def run(
+    home: Home, *, listen: bool = False, openai: bool = False, llm_base_url: str | None = None
+) -> int:
+    """Play the demo, or with `listen` stay up for other phones; return the exit code.
+
+    Args:
+        home: Each run keeps its files in a folder of its own below it.
+        openai: Use OpenAI's model and the key in the environment.
+        llm_base_url: An OpenAI-compatible chat model in place of the local model's script.
+
+    Raises:
+        PhoneError: Something needed is missing or does not start.
+    """
+    if openai and not os.environ.get("OPENAI_API_KEY"):
+        raise PhoneError(
+            "--openai needs a key: set OPENAI_API_KEY in the environment or .env.local"
+        )
+    folder = Home(home.root / "demo" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    console = Console(highlight=False)
+    wanted = Wanted(model=not openai, llm_base_url=llm_base_url, worker=True, delivery=True)
+    console.print("Starting livekit-server, model, gateway, worker, receiver and courier ...")
+    ports = Ports(sip=None) if listen else Ports()
+    async with stack(folder, ports=ports, wanted=wanted) as running:
+        console.print(f"All parts are ready; their logs are in {folder.logs}", style="dim")
+        if listen:
+            await _listen(running, console)
+        return await _play(running, console, scripted=not openai and llm_base_url is None)
+
+
+async def _listen(running: Stack, console: Console) -> None:
+    host, port = running.sip_address
+    console.print(f"Dial [bold]sip:{running.number}@{host}:{port}[/bold] with any softphone.")
+    console.print(f"Records arrive in {running.received}. Ctrl-C stops everything.")
+    async with asyncio.TaskGroup() as group:
+        async for path in new_journals(running.home.journals):
+            console.rule(path.stem)
+            group.create_task(_show(path, Timeline(console, datetime.now(UTC))))
+
+
+async def _show(path: Path, timeline: Timeline) -> None:
+    async for entry in entries(path):
+        timeline.entry(entry)
+
+
+async def _play(running: Stack, console: Console, *, scripted: bool) -> int:
+    root = running.home.root
+    recording, result = root / "recording.wav", root / "caller.json"
+    timeline = Timeline(console, datetime.now(UTC))
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(_follow_first(running.home.journals, timeline))
+        await _call(running, timeline.caller_event, recording=recording, result=result)
+        deliveries = await _deliveries(running.received)
+        following.cancel()
+    call = CallResult.model_validate_json(result.read_text(encoding="utf-8"))
+    lacking = missing(call, deliveries, scripted=scripted)
+    record = root / "record.json"
+    if deliveries:
+        record.write_text(deliveries[0].record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    console.rule()
+    for line in lacking:
+        console.print(f"MISSING  {line}", style="bold red")
+    console.print(summary(call.measures, deliveries), style="bold" if lacking else "bold green")
+    for path in (recording, record, running.received):
+        console.print(f"  {path.name:<15}{path}", soft_wrap=True)
+    return 1 if lacking else 0
+
+
+async def _follow_first(folder: Path, timeline: Timeline) -> None:
+    async for path in new_journals(folder):
+        await _show(path, timeline)
+        return
+
+
+async def _call(
+    running: Stack,
+    show: Callable[[Mapping[str, Any]], None],
+    *,
+    recording: Path,
+    result: Path,
+) -> None:
+    host, port = running.sip_address
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-m", "local.caller"),
+        *("--to", f"sip:{running.number}@{host}:{port}", "--script", str(_SCRIPT)),
+        *("--recording", str(recording), "--result", str(result), "--events", "-"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            show(json.loads(line))
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    if not result.exists():
+        raise PhoneError(f"the caller ended with code {process.returncode} and left no {result}")
+
+
+async def _deliveries(received: Path) -> list[Delivery]:
+    """Return what the webhook got, as soon as there is something."""
+    try:
+        async with asyncio.timeout(_DELIVERY_SECONDS):
+            while not (received.exists() and received.read_bytes().endswith(b"\n")):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # another process writes the file
+    except TimeoutError:
+        return []
+    lines = received.read_text(encoding="utf-8").splitlines()
+    return [Delivery.model_validate_json(line) for line in lines]

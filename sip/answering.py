@@ -1,0 +1,189 @@
+"""One inbound call from the job's first moment to a session that has greeted the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from livekit.agents import JobContext
+
+from sip import inbound
+from sip.caller import CallerEvents, arrival, follow
+from thirdring import lines, metadata, prompts, session, workflow
+from thirdring.calls import EndReason, Leg, LegKind, e164
+from thirdring.clock import Clock
+from thirdring.errors import CallError, CallTaken
+from thirdring.fixed_lines import FixedLine
+from thirdring.home import Home
+from thirdring.journal import Journal, Opened
+from thirdring.live import LiveCall
+from thirdring.metadata import Metadata
+from thirdring.settings import Business, Line, Settings
+from thirdring.state import CallState
+from thirdring.store import Store
+from thirdring.workflow import Workflow
+
+__all__ = ["Switchboard", "answer", "finish", "prewarm"]
+
+logger = logging.getLogger(__name__)
+
+_ARRIVAL_SECONDS: Final = 10.0
+"""How long the caller's participant may take to show itself; it is there before the dispatch."""
+
+_LIVE_CALL: Final = "live_call"
+
+
+@dataclass(frozen=True)
+class Switchboard:
+    """What every call of a worker needs: who is served, what is said, where it is written."""
+
+    settings: Settings
+    workflows: Mapping[str, Workflow]
+    home: Home
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class _Route:
+    business: Business
+    line: Line
+    workflow: Workflow
+    metadata: Metadata
+
+
+def prewarm(board: Switchboard) -> None:
+    """Pay for first uses before a call does; runs once in each idle job process."""
+    session.prewarm()
+    e164(board.settings.businesses[0].lines[0].number)
+
+
+async def answer(ctx: JobContext, board: Switchboard) -> None:
+    """Answer the call of this job; returns once the agent speaks or the call was refused.
+
+    The call goes on in events; `finish` ends it.
+    """
+    leg = await _leg(ctx)
+    if leg is None:
+        ctx.shutdown("nobody came")
+        return
+    ctx.log_context_fields = {"call": leg.call_id}
+    try:
+        route: _Route | CallError = _route(board, leg, ctx.job.metadata)
+    except CallError as error:
+        route = error
+    try:
+        live = await _open(ctx, board, leg, route)
+    except CallTaken:
+        logger.info("another job has this call")
+        ctx.shutdown("taken")
+        return
+    if isinstance(route, CallError):
+        logger.warning("call refused: %s", route)
+        await live.refuse(FixedLine.NOT_IN_SERVICE, EndReason.NOT_IN_SERVICE, str(route))
+        return
+    try:
+        await _speak(ctx, board, leg, route, live)
+    except Exception as error:
+        logger.exception("the agent could not start")
+        await live.refuse(FixedLine.TECHNICAL_DIFFICULTY, EndReason.MODEL_FAILED, str(error))
+
+
+async def finish(ctx: JobContext) -> None:
+    """Write the ending of this job's call and leave no room behind (`on_session_end`)."""
+    live: LiveCall | None = ctx.proc.userdata.pop(_LIVE_CALL, None)
+    if live is None:
+        return
+    await live.finish()
+    await ctx.delete_room()
+
+
+async def _leg(ctx: JobContext) -> Leg | None:
+    if ctx.is_fake_job():
+        return Leg(call_id=ctx.job.id, kind=LegKind.CONSOLE, identity="console")
+    await ctx.connect()
+    try:
+        participant = await arrival(ctx.room, timeout=_ARRIVAL_SECONDS)
+    except TimeoutError:
+        logger.warning("no caller came into the room", extra={"room": ctx.room.name})
+        return None
+    return inbound.leg(participant, ctx.room.name)
+
+
+def _route(board: Switchboard, leg: Leg, dispatched: str) -> _Route:
+    said = metadata.parse(dispatched)
+    business, line = lines.choose(board.settings, leg, said)
+    return _Route(business, line, board.workflows[line.workflow], said)
+
+
+async def _open(
+    ctx: JobContext, board: Switchboard, leg: Leg, route: _Route | CallError
+) -> LiveCall:
+    routed = None if isinstance(route, CallError) else route
+    opened = Opened(
+        at=board.clock.now(),
+        leg=leg,
+        business=routed and routed.business.slug,
+        line=routed and routed.line.number,
+        workflow=routed and routed.workflow.name,
+        model=routed and routed.line.model,
+        room=ctx.room.name,
+        job=ctx.job.id,
+    )
+    journal = await asyncio.to_thread(Journal.create, board.home.journals, opened)
+    live = LiveCall(journal, ctx.room, board.clock, hang_up=ctx.delete_room, over=ctx.shutdown)
+    ctx.proc.userdata[_LIVE_CALL] = live
+    participant = ctx.room.remote_participants.get(leg.identity)
+    if participant is not None:
+        events = CallerEvents(answered=live.answered, digit=live.digit, left=live.end)
+        follow(ctx.room, participant, events)
+    elif leg.kind is not LegKind.CONSOLE:
+        live.end(EndReason.ABANDONED)
+    return live
+
+
+async def _speak(
+    ctx: JobContext, board: Switchboard, leg: Leg, route: _Route, live: LiveCall
+) -> None:
+    facts = _facts(route, leg, board.clock.now())
+    store = await Store.open(board.home.store)
+    state = CallState(
+        business=route.business, line=route.line, leg=leg, store=store, clock=board.clock
+    )
+    agent = session.agent(
+        route.line, route.workflow, prompts.fill(workflow.instructions(route.workflow), facts)
+    )
+    agent_session = session.agent_session(route.line, route.workflow, state)
+    live.attach(agent_session, agent, minutes=route.workflow.time_limit_minutes)
+    await agent_session.start(
+        agent,
+        room=ctx.room,
+        room_options=session.room_options(leg.kind, leg.identity),
+        session_host=leg.kind is LegKind.CONSOLE,
+        record=False,
+    )
+    greeting = prompts.fill(route.line.greeting or route.workflow.greeting, facts)
+    agent_session.generate_reply(instructions=f'Say exactly this, word for word: "{greeting}"')
+    live.ready()
+    if leg.kind is LegKind.CONSOLE:
+        live.answered()
+
+
+def _facts(route: _Route, leg: Leg, now: datetime) -> dict[str, str]:
+    today = now.astimezone(route.business.time_zone)
+    said = route.metadata
+    facts = dict(route.business.facts)
+    facts.setdefault("facility_name", route.business.name)
+    facts.update(
+        business_name=route.business.name,
+        today=f"{today:%A, %B} {today.day}, {today.year}",
+        caller_phone=leg.caller or "a hidden number",
+        patient_name=said.patient_name or "not known yet",
+        patient_phone=said.patient_phone or leg.caller or "not known yet",
+    )
+    if said.notes:
+        facts["notes"] = f"{facts.get('notes', '')} {said.notes}".strip()
+    return facts

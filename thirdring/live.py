@@ -1,0 +1,157 @@
+"""One call while it lasts: its journal, its first ending, and what has to stop when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import AgentSession, CloseEvent, CloseReason
+
+from thirdring.calls import Ending, EndReason, Latency
+from thirdring.clock import Clock
+from thirdring.fixed_lines import FixedLine, frames, play_into_room
+from thirdring.journal import Answered, DigitPressed, Ended, Journal, LatencyMeasured
+from thirdring.recorder import Recorder
+from thirdring.session import PhoneAgent
+from thirdring.state import CallState
+
+__all__ = ["LiveCall"]
+
+logger = logging.getLogger(__name__)
+
+_TAIL_SECONDS = 0.3
+"""Between the last frame that was played out here and the hang-up.
+
+The last loud packet leaves the SIP side 54 to 92 ms after the playout; livekit-sip's mixer holds
+60 to 80 ms more. Measured: at once cuts 40 to 80 ms of the last word, 300 ms cuts nothing.
+"""
+
+_OURS = frozenset(
+    {
+        EndReason.AGENT_HUNG_UP,
+        EndReason.NOT_IN_SERVICE,
+        EndReason.MODEL_FAILED,
+        EndReason.TIME_LIMIT,
+    }
+)
+
+
+class LiveCall:
+    """Every way a call can end leads to `end`; the first one counts.
+
+    Args:
+        journal: Open, with its `opened` entry written.
+        room: Where the caller is.
+        hang_up: Ends the caller's side at once.
+        over: Called once, with the reason, so that the job ends too.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        room: rtc.Room,
+        clock: Clock,
+        *,
+        hang_up: Callable[[], object],
+        over: Callable[[str], None],
+    ) -> None:
+        self.journal = journal
+        self.ending: Ending | None = None
+        self.recorder = Recorder(journal.append, clock)
+        self._room = room
+        self._clock = clock
+        self._hang_up = hang_up
+        self._over = over
+        self._opened_at = clock.now()
+        self._session: AgentSession[CallState] | None = None
+        self._agent: PhoneAgent | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def attach(
+        self, session: AgentSession[CallState], agent: PhoneAgent, *, minutes: float
+    ) -> None:
+        """Follow this session until it closes; end the call after `minutes`."""
+        self._session = session
+        self._agent = agent
+        self.recorder.attach(session)
+        session.on("close", self._on_close)
+        self._spawn(self._hang_up_when_asked(session.userdata))
+        self._spawn(self._limit(minutes * 60))
+
+    def ready(self) -> None:
+        """Note that the agent is ready to speak."""
+        now = self._clock.now()
+        waited = (now - self._opened_at).total_seconds()
+        latency = Latency(kind="answer", milliseconds=max(waited, 0) * 1000)
+        self.journal.append(LatencyMeasured(at=now, latency=latency))
+
+    def answered(self) -> None:
+        """Let the caller hear: the line is open."""
+        now = self._clock.now()
+        self.journal.append(Answered(at=now))
+        self.recorder.answered(now)
+        if self._agent is not None:
+            self._agent.answered.set()
+
+    def digit(self, digit: str) -> None:
+        """Note a key that the caller pressed."""
+        self.journal.append(DigitPressed(at=self._clock.now(), digit=digit))
+
+    def end(self, reason: EndReason, detail: str | None = None) -> None:
+        """Set the ending, unless there is one; hang up where it is ours to do so."""
+        if self.ending is not None:
+            return
+        self.ending = Ending(reason=reason, at=self._clock.now(), detail=detail)
+        logger.info("call over", extra={"reason": reason, "detail": detail})
+        if reason in _OURS:
+            self._hang_up()
+        self._over(reason)
+
+    async def refuse(self, line: FixedLine, reason: EndReason, detail: str) -> None:
+        """Play a fixed line to the caller, then end the call."""
+        try:
+            await play_into_room(self._room, line)
+        finally:
+            self.end(reason, detail)
+
+    async def finish(self) -> None:
+        """Write the ending and close the journal; the session is closed by now."""
+        if self.ending is None:
+            self.end(EndReason.WORKER_STOPPED)
+        assert self.ending is not None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.journal.append(Ended(at=self._clock.now(), ending=self.ending))
+        await self.journal.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _hang_up_when_asked(self, state: CallState) -> None:
+        await state.end_requested.wait()
+        await asyncio.sleep(_TAIL_SECONDS)
+        self.end(EndReason.AGENT_HUNG_UP)
+
+    async def _limit(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if self._session is not None:
+            with suppress(RuntimeError):
+                await self._session.interrupt(force=True)
+            line = FixedLine.TIME_LIMIT
+            await self._session.say(line.text, audio=frames(line), allow_interruptions=False)
+        await asyncio.sleep(_TAIL_SECONDS)
+        self.end(EndReason.TIME_LIMIT)
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if self.ending is not None or event.reason is not CloseReason.ERROR:
+            return
+        detail = str(getattr(event.error, "error", event.error))[:300]
+        line = FixedLine.TECHNICAL_DIFFICULTY
+        self._spawn(self.refuse(line, EndReason.MODEL_FAILED, detail))

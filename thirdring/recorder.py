@@ -1,0 +1,172 @@
+"""From what an agent session reports to journal entries."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    FunctionToolsExecutedEvent,
+    SessionUsageUpdatedEvent,
+    UserStateChangedEvent,
+    llm,
+)
+from livekit.agents.metrics import LLMModelUsage, STTModelUsage
+from pydantic import JsonValue
+
+from thirdring.calls import Latency, Role, ToolUse, Turn, Usage
+from thirdring.clock import Clock
+from thirdring.journal import (
+    Entry,
+    LatencyMeasured,
+    ModelFault,
+    ToolUsed,
+    TurnSpoken,
+    UsageCounted,
+)
+
+__all__ = ["Recorder", "turn"]
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Listens to one session and appends what it hears to the journal."""
+
+    def __init__(self, append: Callable[[Entry], None], clock: Clock) -> None:
+        self._append = append
+        self._clock = clock
+        self._speech_ended_at: float | None = None
+        self._answered_at: datetime | None = None
+        self._greeted = False
+        self._counted: dict[str, Usage] = {}
+
+    def attach(self, session: AgentSession[Any]) -> None:
+        """Listen to this session until it closes."""
+        session.on("conversation_item_added", self._on_item)
+        session.on("function_tools_executed", self._on_tools)
+        session.on("session_usage_updated", self._on_usage)
+        session.on("user_state_changed", self._on_user_state)
+        session.on("agent_state_changed", self._on_agent_state)
+        session.on("error", self._on_error)
+
+    def answered(self, at: datetime) -> None:
+        """Start the wait for the greeting."""
+        self._answered_at = at
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        item = event.item
+        if not isinstance(item, llm.ChatMessage) or item.role not in {"user", "assistant"}:
+            return
+        spoken = turn(item, speech_ended_at=self._speech_ended_at)
+        if spoken is None:
+            return
+        now = self._clock.now()
+        self._append(TurnSpoken(at=now, turn=spoken))
+        waited = item.metrics.get("e2e_latency")
+        if spoken.role is Role.AGENT and waited is not None:
+            reply = Latency(kind="reply", milliseconds=waited * 1000, turn_id=spoken.id)
+            self._append(LatencyMeasured(at=now, latency=reply))
+
+    def _on_tools(self, event: FunctionToolsExecutedEvent) -> None:
+        for call, output in event.zipped():
+            self._append(ToolUsed(at=self._clock.now(), use=_tool_use(call, output)))
+
+    def _on_usage(self, event: SessionUsageUpdatedEvent) -> None:
+        for usage in _usages(event):
+            # It is reported after every item, changed or not.
+            if self._counted.get(usage.model, Usage(model=usage.model)) != usage:
+                self._counted[usage.model] = usage
+                self._append(UsageCounted(at=self._clock.now(), usage=usage))
+
+    def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        if event.old_state == "speaking":
+            self._speech_ended_at = event.created_at
+
+    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
+        if event.new_state != "speaking" or self._greeted or self._answered_at is None:
+            return
+        self._greeted = True
+        now = self._clock.now()
+        waited = max((now - self._answered_at).total_seconds(), 0)
+        greeting = Latency(kind="greeting", milliseconds=waited * 1000)
+        self._append(LatencyMeasured(at=now, latency=greeting))
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        error = event.error
+        self._append(
+            ModelFault(
+                at=self._clock.now(),
+                source=type(event.source).__name__,
+                message=str(getattr(error, "error", error))[:500],
+                recoverable=bool(getattr(error, "recoverable", False)),
+            )
+        )
+
+
+def _instant(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)
+
+
+def turn(item: llm.ChatMessage, *, speech_ended_at: float | None) -> Turn | None:
+    """Return the turn that a chat message is; None when nothing was said.
+
+    Args:
+        item: A message of the user or the assistant.
+        speech_ended_at: When the caller last stopped speaking, in seconds since the epoch; a
+            caller's message does not say it itself.
+    """
+    text = (item.text_content or "").strip()
+    if not text:
+        return None
+    started = item.metrics.get("started_speaking_at") or item.created_at
+    ended = item.metrics.get("stopped_speaking_at")
+    role = Role.AGENT if item.role == "assistant" else Role.CALLER
+    if ended is None and role is Role.CALLER:
+        ended = speech_ended_at
+    return Turn(
+        id=item.id,
+        role=role,
+        text=text,
+        started_at=_instant(started),
+        ended_at=_instant(max(started, ended or started)),
+        interrupted=item.interrupted,
+    )
+
+
+def _tool_use(call: llm.FunctionCall, output: llm.FunctionCallOutput) -> ToolUse:
+    return ToolUse(
+        id=call.call_id,
+        name=call.name,
+        arguments=_json(call.arguments),
+        result=None if output.is_error else output.output,
+        error=output.output if output.is_error else None,
+        started_at=_instant(call.created_at),
+        ended_at=_instant(max(call.created_at, output.created_at)),
+    )
+
+
+def _json(text: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(text or "{}")
+    except ValueError:
+        return text
+    return value
+
+
+def _usages(event: SessionUsageUpdatedEvent) -> list[Usage]:
+    usages = []
+    for counted in event.usage.model_usage:
+        if isinstance(counted, LLMModelUsage):
+            shared = set(Usage.model_fields) & set(LLMModelUsage.model_fields)
+            usages.append(Usage(**counted.model_dump(include=shared)))
+        elif isinstance(counted, STTModelUsage):
+            usages.append(Usage(model=counted.model, transcribed_seconds=counted.audio_duration))
+    return usages

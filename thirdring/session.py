@@ -1,0 +1,175 @@
+"""From line and workflow to a LiveKit agent session; the only module that builds model plugins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import Agent, AgentSession, APIConnectOptions, ModelSettings, utils
+from livekit.agents.voice.room_io import (
+    AudioInputOptions,
+    AudioOutputOptions,
+    RoomOptions,
+    TextOutputOptions,
+)
+from livekit.plugins import openai
+from openai.types import realtime as openai_events
+from openai.types.realtime import AudioTranscription
+from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
+from pydantic import BaseModel
+
+from thirdring.calls import LegKind
+from thirdring.settings import Line
+from thirdring.state import CallState
+from thirdring.workflow import TurnTaking, Workflow
+
+__all__ = ["PhoneAgent", "PhoneRealtimeModel", "agent", "agent_session", "prewarm", "room_options"]
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE_RATE = 24_000
+_APPEND_MS = 20
+_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
+
+
+class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
+    def __init__(self, model: PhoneRealtimeModel, **options: Any) -> None:
+        super().__init__(model, **options)
+        # The plugin sends 100 ms at a time, which is up to 100 ms more of waiting for every caller
+        # who starts to speak. 20 ms, one RTP packet, costs 0.08 % of a core more per call.
+        self._bstream = utils.audio.AudioByteStream(
+            _SAMPLE_RATE, 1, samples_per_channel=_SAMPLE_RATE * _APPEND_MS // 1000
+        )
+
+    async def aclose(self) -> None:
+        # A session that failed for good raises its failure once more here, which would keep the
+        # agent session from closing (livekit-agents 1.8.9, llm/_realtime/openai.py:1848).
+        try:
+            await super().aclose()
+        except Exception:
+            logger.debug("the realtime session had failed before it was closed", exc_info=True)
+
+
+class PhoneRealtimeModel(openai.realtime.RealtimeModel):
+    """OpenAI's realtime model with 20 ms appends and a close that always ends."""
+
+    def session(self, *, turn_detection_disabled: bool = False) -> openai.realtime.RealtimeSession:
+        session = _PhoneRealtimeSession(self, turn_detection_disabled=turn_detection_disabled)
+        self._sessions.add(session)
+        return session
+
+
+class PhoneAgent(Agent):
+    """Speaks for one line; keeps its first words back until the call is answered.
+
+    The greeting is asked for while the phone still rings, so that it waits here, spoken, when the
+    caller's line opens.
+
+    Attributes:
+        answered: To be set once the caller can hear.
+    """
+
+    def __init__(self, *, instructions: str, tools: list[Any]) -> None:
+        super().__init__(instructions=instructions, tools=tools)
+        self.answered = asyncio.Event()
+
+    async def realtime_audio_output_node(
+        self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
+    ) -> AsyncIterator[rtc.AudioFrame]:
+        await self.answered.wait()
+        async for frame in audio:
+            yield frame
+
+
+def prewarm() -> None:
+    """Do now what the first call would otherwise wait for, 350 ms in all; at once the second time.
+
+    The plugin's event types are built at their first use, and the CA bundle is parsed by the first
+    HTTP client of a process.
+    """
+    for event in vars(openai_events).values():
+        if isinstance(event, type) and issubclass(event, BaseModel):
+            event.model_rebuild()
+
+    async def open_http_client() -> None:
+        async with utils.http_context.open():
+            pass
+
+    asyncio.run(open_http_client())
+
+
+def _turn_detection(turn_taking: TurnTaking) -> SemanticVad | ServerVad:
+    if turn_taking.kind == "semantic_vad":
+        return SemanticVad(
+            type="semantic_vad",
+            eagerness=turn_taking.eagerness,
+            create_response=True,
+            interrupt_response=True,
+        )
+    return ServerVad(
+        type="server_vad",
+        threshold=turn_taking.threshold,
+        prefix_padding_ms=turn_taking.prefix_padding_ms,
+        silence_duration_ms=turn_taking.silence_ms,
+        create_response=True,
+        interrupt_response=True,
+    )
+
+
+def agent_session(line: Line, workflow: Workflow, state: CallState) -> AgentSession[CallState]:
+    """Return the session of one call, not yet started.
+
+    Reads `OPENAI_API_KEY` and `OPENAI_BASE_URL`, as the plugin does.
+
+    Raises:
+        ValueError: No `OPENAI_API_KEY` is set.
+    """
+    model = PhoneRealtimeModel(
+        model=line.model,
+        voice=line.voice,
+        turn_detection=_turn_detection(workflow.turn_taking),
+        input_audio_transcription=AudioTranscription(model=_TRANSCRIPTION_MODEL, language="en"),
+        # A caller waits while this retries: two short tries, not four long ones.
+        conn_options=APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=4.0),
+    )
+    return AgentSession(
+        llm=model,
+        userdata=state,
+        max_tool_steps=8,
+        # By default the model hears silence for the first 3 s that the agent speaks.
+        aec_warmup_duration=None,
+        user_away_timeout=None,
+        session_close_transcript_timeout=1.0,
+    )
+
+
+def agent(line: Line, workflow: Workflow, instructions: str) -> PhoneAgent:
+    """Return the agent of one call with the tools that its line offers."""
+    offered = [
+        tool for tool in workflow.tools if line.tools is None or tool.info.name in line.tools
+    ]
+    return PhoneAgent(instructions=instructions, tools=offered)
+
+
+def room_options(kind: LegKind, identity: str) -> RoomOptions:
+    """Return how a session hears and speaks in its room; phones take no text."""
+    phone = kind is LegKind.SIP
+    return RoomOptions(
+        participant_identity=identity,
+        text_input=not phone,
+        audio_input=AudioInputOptions(
+            sample_rate=_SAMPLE_RATE,
+            frame_size_ms=10,
+            auto_gain_control=False,
+            pre_connect_audio=not phone,
+        ),
+        audio_output=AudioOutputOptions(sample_rate=_SAMPLE_RATE, track_name="agent"),
+        # What an interrupted turn was heard to say is taken from the synchronised text.
+        text_output=TextOutputOptions(sync_transcription=True),
+        # Every way a call ends leads through `LiveCall.end`.
+        close_on_disconnect=False,
+        delete_room_on_close=False,
+    )
