@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -83,3 +84,14 @@ def business(*, url: str | None = None, slug: str = "riverside_clinic") -> Busin
         webhook=None if url is None else WebhookEndpoint(url=url, secret=SECRET),
         lines=(LINE,),
     )
+
+
+@dataclass
+class SetClock:
+    """Tells the time that it was set to."""
+
+    moment: datetime = START
+
+    def now(self) -> datetime:
+        """Return that time."""
+        return self.moment

@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from tests.peers.endpoint import Arrival, serving
+from tests.samples import SECRET, SetClock, at, business, ended, opened, spoken
+from thirdring.calls import EndReason
+from thirdring.courier import run
+from thirdring.errors import PhoneError
+from thirdring.home import Home
+from thirdring.journal import Entry, Journal, file_name
+from thirdring.outbox import DeliveryState, Outbox
+from thirdring.record import Record, record_id
+from thirdring.settings import Settings
+from thirdring.store import Store
+
+ROOT = Path(__file__).parents[2]
+TALK: tuple[Entry, ...] = tuple(spoken(number) for number in range(3))
+JOB = """
+import asyncio, signal, sys
+from pathlib import Path
+from tests.samples import opened, spoken
+from thirdring.journal import Journal
+
+async def main():
+    async with Journal.create(Path(sys.argv[1]), opened()) as journal:
+        for number in range(3):
+            journal.append(spoken(number))
+        await journal.flush()
+        print("spoken", flush=True)
+        signal.pause()
+
+asyncio.run(main())
+"""
+COURIER = """
+import asyncio, sys
+from pathlib import Path
+from tests.samples import business
+from thirdring.courier import run
+from thirdring.home import Home
+from thirdring.settings import Settings
+
+asyncio.run(run(Home(Path(sys.argv[1])), Settings(businesses=(business(url=sys.argv[2]),))))
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def at_url(url: str | None) -> Settings:
+    return Settings(businesses=(business(url=url),))
+
+
+async def write(home: Home, *entries: Entry, call_id: str = "call-1") -> None:
+    async with Journal.create(home.journals, opened(call_id)) as journal:
+        for entry in entries:
+            journal.append(entry)
+
+
+async def state(home: Home, call_id: str = "call-1") -> DeliveryState | None:
+    async with await Store.open(home.store) as store:
+        return await Outbox(store).state(call_id)
+
+
+@asynccontextmanager
+async def running(home: Home, settings: Settings) -> AsyncIterator[None]:
+    courier = asyncio.create_task(run(home, settings))
+    try:
+        yield
+    finally:
+        courier.cancel()
+        await asyncio.wait([courier])
+    assert courier.cancelled()
+
+
+@asynccontextmanager
+async def child(program: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program in a process of its own, and kill it with SIGKILL in the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def record_in(arrival: Arrival) -> Record:
+    Webhook(SECRET.get_secret_value()).verify(arrival.body, arrival.headers)
+    return Record.model_validate_json(arrival.body)
+
+
+async def test_an_ended_call_is_delivered(home: Home) -> None:
+    """Its business gets one signed record, and the journal goes to the archive."""
+    async with serving() as endpoint, running(home, at_url(endpoint.url)):
+        await write(home, *TALK, ended(9))
+        (arrival,) = await endpoint.wait(1)
+    record = record_in(arrival)
+    assert arrival.headers["webhook-id"] == str(record_id("call-1")) == str(record.id)
+    assert record.ending.reason is EndReason.CALLER_HUNG_UP
+    assert [turn.id for turn in record.turns] == ["t0", "t1", "t2"]
+    assert [path.name for path in home.archive.iterdir()] == ["call-1.jsonl"]
+    assert list(home.journals.iterdir()) == []
+
+
+async def test_a_killed_job_leaves_its_record(home: Home) -> None:
+    """A job that dies by SIGKILL costs no turn: one record, interrupted, is delivered."""
+    async with serving() as endpoint, running(home, at_url(endpoint.url)):
+        async with child(JOB, str(home.journals)) as job:
+            assert job.stdout is not None
+            assert await job.stdout.readline() == b"spoken\n"
+            assert endpoint.arrivals == []
+        (arrival,) = await endpoint.wait(1)
+    record = record_in(arrival)
+    assert record.ending.reason is EndReason.INTERRUPTED
+    assert [turn.id for turn in record.turns] == ["t0", "t1", "t2"]
+    assert record.ended_at == at(3)
+
+
+async def test_a_call_that_goes_on_is_left_alone(home: Home) -> None:
+    """While its job lives, a journal without an ending is nobody else's."""
+    async with serving() as endpoint, Journal.create(home.journals, opened()) as journal:
+        await run(home, at_url(endpoint.url), once=True)
+        assert (journal.path.exists(), endpoint.arrivals) == (True, [])
+        journal.append(ended(5))
+        await journal.flush()
+        await run(home, at_url(endpoint.url), once=True)
+        assert (journal.path.exists(), len(endpoint.arrivals)) == (False, 1)
+
+
+async def test_a_home_has_one_courier(home: Home) -> None:
+    """The second one says who is first, and does nothing."""
+    async with serving() as endpoint, running(home, at_url(endpoint.url)):
+        await write(home, ended(1))
+        await endpoint.wait(1)
+        with pytest.raises(PhoneError, match=r"another courier \(process \d+\) works here"):
+            await run(home, at_url(endpoint.url))
+
+
+async def test_a_failed_delivery_is_made_up_for_after_a_restart(home: Home) -> None:
+    """The next courier sends the same body under the same id when its time has come."""
+    clock = SetClock()
+    async with serving(500) as endpoint:
+        await write(home, *TALK, ended(9))
+        await run(home, at_url(endpoint.url), once=True, clock=clock)
+        clock.moment += timedelta(seconds=3)
+        await run(home, at_url(endpoint.url), once=True, clock=clock)
+        assert len(endpoint.arrivals) == 1
+        clock.moment += timedelta(seconds=4)
+        await run(home, at_url(endpoint.url), once=True, clock=clock)
+        first, second = endpoint.arrivals
+    assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
+    assert await state(home) is DeliveryState.DELIVERED
+
+
+async def test_a_dead_receiver_is_given_up_in_the_end(home: Home) -> None:
+    """Ten attempts, each a day after the last one, then no more; the record stays."""
+    clock = SetClock()
+    async with serving(*[503] * 20) as endpoint:
+        await write(home, ended(9))
+        for _ in range(12):
+            await run(home, at_url(endpoint.url), once=True, clock=clock)
+            clock.moment += timedelta(hours=30)
+        assert len(endpoint.arrivals) == 10
+    assert await state(home) is DeliveryState.DEAD
+
+
+async def test_gone_means_no_more(home: Home) -> None:
+    """After a 410 nothing is sent again."""
+    clock = SetClock()
+    async with serving(410) as endpoint:
+        await write(home, ended(9))
+        await run(home, at_url(endpoint.url), once=True, clock=clock)
+        clock.moment += timedelta(days=1)
+        await run(home, at_url(endpoint.url), once=True, clock=clock)
+        assert len(endpoint.arrivals) == 1
+    assert await state(home) is DeliveryState.DISABLED
+
+
+@pytest.mark.parametrize("slug", [None, "riverside_clinic"])
+async def test_a_business_without_webhook_keeps_its_records(home: Home, slug: str | None) -> None:
+    """The record is stored all the same, as is that of a call to no business."""
+    async with Journal.create(home.journals, opened(business=slug)) as journal:
+        journal.append(ended(1))
+    await run(home, at_url(None), once=True)
+    assert await state(home) is DeliveryState.KEPT
+    assert not journal.path.exists()
+
+
+async def test_a_webhook_that_was_taken_away_gets_nothing(home: Home) -> None:
+    """What was to be delivered is kept when there is nowhere to deliver it to."""
+    clock = SetClock()
+    async with serving(500) as endpoint:
+        await write(home, ended(9))
+        await run(home, at_url(endpoint.url), once=True, clock=clock)
+        clock.moment += timedelta(days=1)
+        await run(home, at_url(None), once=True, clock=clock)
+        assert len(endpoint.arrivals) == 1
+    assert await state(home) is DeliveryState.KEPT
+
+
+async def test_a_journal_that_comes_back_is_only_archived(home: Home) -> None:
+    """A courier that died before it archived leaves work that is done already."""
+    async with serving() as endpoint:
+        for _ in range(2):
+            await write(home, *TALK, ended(9))
+            await run(home, at_url(endpoint.url), once=True)
+        assert len(endpoint.arrivals) == 1
+    assert {path.name for path in home.archive.iterdir()} == {"call-1.jsonl", "call-1.2.jsonl"}
+
+
+async def test_a_call_never_has_two_records(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    """Another story of the same call is archived and reported, not delivered."""
+    async with serving() as endpoint:
+        await write(home, ended(9))
+        await run(home, at_url(endpoint.url), once=True)
+        await write(home, *TALK, ended(9))
+        await run(home, at_url(endpoint.url), once=True)
+        assert len(endpoint.arrivals) == 1
+    assert "tells another story" in caplog.text
+    assert len(list(home.archive.iterdir())) == 2
+
+
+async def test_a_damaged_journal_still_gives_a_record(home: Home) -> None:
+    """What can be read is delivered; the file is marked."""
+    lines = [opened().model_dump_json(), "garbage", spoken(1).model_dump_json(), '{"kind":"tu']
+    home.journals.mkdir(parents=True)
+    (home.journals / file_name("call-1")).write_text("\n".join(lines))
+    async with serving() as endpoint:
+        await run(home, at_url(endpoint.url), once=True)
+        (arrival,) = endpoint.arrivals
+    assert [turn.id for turn in record_in(arrival).turns] == ["t1"]
+    assert [path.name for path in home.archive.iterdir()] == ["call-1.jsonl.damaged"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00\xff\n", b'{"kind": "ended"}\n'])
+async def test_a_journal_of_no_call_is_set_aside(home: Home, data: bytes) -> None:
+    """It stops neither the courier nor the calls behind it."""
+    home.journals.mkdir(parents=True)
+    (home.journals / "aaa.jsonl").write_bytes(data)
+    await write(home, ended(1))
+    async with serving() as endpoint:
+        await run(home, at_url(endpoint.url), once=True)
+        assert len(endpoint.arrivals) == 1
+    names = {path.name for path in home.archive.iterdir()}
+    assert names == {"aaa.jsonl.damaged", "call-1.jsonl"}
+
+
+async def test_a_slow_receiver_delays_only_its_own(home: Home) -> None:
+    """While one business's receiver is silent, another's records arrive."""
+    release = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response()
+
+    async with serving(*[slow] * 20) as stuck, serving() as quick:
+        businesses = (business(url=stuck.url), business(url=quick.url, slug="lakeside"))
+        for number in range(20):
+            await write(home, ended(1), call_id=f"stuck-{number}")
+        async with running(home, Settings(businesses=businesses)):
+            await stuck.wait(8)
+            async with Journal.create(home.journals, opened(business="lakeside")) as journal:
+                journal.append(ended(1))
+            await quick.wait(1)
+            assert len(stuck.arrivals) == 8
+            release.set()
+            await stuck.wait(20)
+
+
+async def test_a_killed_courier_loses_nothing(home: Home) -> None:
+    """Its successor delivers the rest; a record that comes twice is the same one."""
+    calls = [f"call-{number}" for number in range(30)]
+    for call_id in calls:
+        await write(home, *TALK, ended(9), call_id=call_id)
+    async with serving() as endpoint:
+        async with child(COURIER, str(home.root), endpoint.url):
+            await endpoint.wait(5)
+        async with asyncio.timeout(20):
+            while await asyncio.to_thread(_pending, home):
+                await run(home, at_url(endpoint.url), once=True)
+        bodies: dict[str, set[bytes]] = {}
+        for arrival in endpoint.arrivals:
+            bodies.setdefault(arrival.headers["webhook-id"], set()).add(arrival.body)
+    assert set(bodies) == {str(record_id(call_id)) for call_id in calls}
+    assert {len(different) for different in bodies.values()} == {1}
+
+
+def _pending(home: Home) -> bool:
+    async def count() -> int:
+        async with await Store.open(home.store) as store:
+            return (await Outbox(store).counts())[DeliveryState.PENDING]
+
+    return any(home.journals.iterdir()) or asyncio.run(count()) > 0
+
+
+async def test_what_cannot_be_read_waits(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    """A journal that the disk does not give is left where it is; the others are delivered."""
+    stuck = home.journals / "stuck.jsonl"
+    stuck.mkdir(parents=True)
+    await write(home, ended(1))
+    async with serving() as endpoint:
+        await run(home, at_url(endpoint.url), once=True)
+        assert len(endpoint.arrivals) == 1
+    assert list(home.journals.iterdir()) == [stuck]
+    assert "stuck.jsonl: cannot be looked at" in caplog.text
