@@ -14,7 +14,7 @@ _SECRET_KEY: Final = re.compile(r"(?:^|[_-])(?:secret|password|passwd|key|token)
 _REFERENCES: Final = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+")
 # Secrets in the wrong place: signing secrets, model keys, what a URL carries for its server.
 _LOOKS_SECRET: Final = (
-    (re.compile(r"(whsec_|sk-)\S+"), r"\1***"),
+    (re.compile(r"\b(whsec_|sk-)\S+"), r"\1***"),
     (re.compile(r"//[^/?#]*@"), "//***@"),
     (re.compile(r"(https?://[^?#]*)[?#].*", re.DOTALL), r"\1?***"),
 )
@@ -56,8 +56,9 @@ class Findings:
 
     def key(self, path: YamlPath, what: str, expected: str) -> None:
         """Report the key whose value is at `path`."""
-        place = self.document.keys.get(path) or self.document.places[path]
-        self._add(path, place, what, _escaped(place.written or ""), expected)
+        if path not in self.document.broken:
+            place = self.document.keys[path]
+            self._add(path, place, what, _escaped(place.written or ""), expected)
 
     def missing(self, path: YamlPath, what: str, expected: str) -> None:
         """Report, at the mapping around it, that there is nothing at `path`."""

@@ -29,9 +29,8 @@ def plain(value: str) -> str:
     Callers choose some facts themselves (a display name, for one). Line breaks would let a value
     open a section of its own, invisible characters would hide text from people who read a log.
     """
-    words = " ".join(value.split())
-    visible = "".join(c for c in words if not unicodedata.category(c).startswith("C"))
-    return visible[:MAX_VALUE_LENGTH]
+    visible = (c for c in value if c.isspace() or not unicodedata.category(c).startswith("C"))
+    return " ".join("".join(visible).split())[:MAX_VALUE_LENGTH].rstrip()
 
 
 def fill(template: str, facts: Mapping[str, str]) -> str:

@@ -275,19 +275,20 @@ class _Reader:
         return data
 
     def _key(self, node: yaml.Node, path: YamlPath) -> str | None:
-        """Return a key, or report why it is none; the mapping around it stays usable."""
+        """Return a key; one that is no string is reported, and read as if it stood in quotes."""
         self._visited += 1
+        key = str(node.value) if isinstance(node, yaml.ScalarNode) else None
         if node.tag == _TAG_PREFIX + "str":
-            return str(node.value)
-        if not isinstance(node, yaml.ScalarNode):
+            return key
+        if key is None:
             what, expected = "has a key that is a mapping or a list", "a string"
         elif node.tag == _TAG_PREFIX + "merge":
-            what, expected = "has a merge key (`<<`)", "the keys written out"
+            what, expected, key = "has a merge key (`<<`)", "the keys written out", None
         else:
-            shown = ascii(node.value[:64])
-            what, expected = f"has the key {shown}, which is not a string", "the key in quotes"
+            what, expected = f"has the key {_short(key)!a}, which is no string", "the key in quotes"
+            self._document.broken.add((*path, key))
         self._report(path, node.start_mark, what, expected)
-        return None
+        return key
 
 
 def _end_of(text: str) -> tuple[int, int]:

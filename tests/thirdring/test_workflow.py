@@ -1,0 +1,156 @@
+"""The folders of a package become workflows, or problems with file, line and field."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thirdring.errors import ConfigError
+from thirdring.workflow import CALL_FACTS, discover, instructions
+
+CODE = '''\
+from livekit.agents import llm
+
+from thirdring.workflow import TurnTaking, Workflow
+
+
+@llm.function_tool
+async def end_call() -> str:
+    """End the call."""
+    return ""
+
+
+workflow = Workflow(
+    name="front_desk",
+    turn_taking=TurnTaking(),
+    tools=(end_call,),
+    facts=("parking",),
+    greeting="Hello from {{ business_name }}.",
+)
+'''
+TEXT = "You answer for {{ business_name }}.\nParking: {{ parking }}\n"
+
+Package = Callable[..., str]
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    """Return a function that writes a package with one workflow and returns its name."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(code: str | None = CODE, text: str | None = TEXT, voice: str = "Be brief.") -> str:
+        # Imports are cached by name: each package of a test run has its own.
+        name = f"desks{next(_numbers)}"
+        files = {"__init__.py": "", "_shared/voice.md": voice, "_drafts/notes.md": "{{ no }}"}
+        files |= {"front_desk/__init__.py": code} if code is not None else {}
+        files |= {"front_desk/instructions.md": text} if text is not None else {}
+        for file, content in files.items():
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return name
+
+    return write
+
+
+def test_a_folder_becomes_a_workflow(package: Package) -> None:
+    """Its name is the key; folders that begin with `_` are none."""
+    found = discover(package())
+    assert list(found) == ["front_desk"]
+    assert found["front_desk"].facts == ("parking",)
+
+
+def test_instructions_begin_with_how_to_speak(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shared text comes first, wherever the program was started."""
+    name = package()
+    monkeypatch.chdir("/")
+    text = instructions(discover(name)["front_desk"], name)
+    assert text == f"Be brief.\n\n{TEXT}"
+
+
+# Each row: what is written instead, and the problem without the name of the package.
+BAD: dict[str, tuple[dict[str, str | None], str]] = {
+    "unknown placeholder": (
+        {"text": "Hello.\nCall {{ caler_phone }}."},
+        "front_desk/instructions.md:2:6 {{ caler_phone }}: is neither a fact of the workflow nor",
+    ),
+    "placeholder in the shared text": (
+        {"voice": "Say {{ parking }}"},
+        "_shared/voice.md:1:5 {{ parking }}: is neither a fact",
+    ),
+    "no instructions": ({"text": None}, "front_desk/instructions.md:1:1 file: is missing"),
+    "empty instructions": ({"text": " \n"}, "front_desk/instructions.md:1:1 file: is empty"),
+    "no module": ({"code": None}, "front_desk/__init__.py:1:1 file: is missing"),
+    "no workflow": (
+        {"code": "x = 1"},
+        "front_desk/__init__.py:1:1 workflow: has no workflow",
+    ),
+    "another name": (
+        {"code": CODE.replace('"front_desk"', '"back_desk"')},
+        "front_desk/__init__.py:13:5 workflow.name: is 'back_desk', which is not the name",
+    ),
+    "unknown fact in the greeting": (
+        {"code": CODE.replace("business_name", "busines_name")},
+        "front_desk/__init__.py:17:5 workflow.greeting: uses the unknown fact 'busines_name'",
+    ),
+    "tool without a docstring": (
+        {"code": CODE.replace('    """End the call."""\n', "")},
+        "front_desk/__init__.py:14:5 workflow.tools: has end_call, which does not say",
+    ),
+    "two tools with one name": (
+        {"code": CODE.replace("(end_call,)", "(end_call, end_call)")},
+        "front_desk/__init__.py:15:5 workflow.tools: has two named end_call",
+    ),
+    "a value of the wrong type": (
+        {"code": CODE.replace('("parking",)', "17")},
+        "front_desk/__init__.py:12:1 file: fails: ValidationError: 1 validation error for Workflow "
+        "facts",
+    ),
+    "syntax": ({"code": "x = 1\ny = = 2\n"}, "front_desk/__init__.py:2:5 file: fails: SyntaxError"),
+    "import": (
+        {"code": f"\nimport no_such_module\n{CODE}"},
+        "front_desk/__init__.py:2:1 file: fails: ModuleNotFoundError: No module named",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_broken_folder_is_told_with_file_line_and_field(name: str, package: Package) -> None:
+    """One mistake gives one problem that points at it."""
+    changes, expected = BAD[name]
+    desks = package(**changes)
+    with pytest.raises(ConfigError) as caught:
+        discover(desks)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(f"{desks}/{expected}")
+
+
+def test_all_problems_are_told_at_once(package: Package) -> None:
+    """Mistakes in code, instructions and shared text come in one error."""
+    code = CODE.replace('"front_desk"', '"back_desk"')
+    with pytest.raises(ConfigError) as caught:
+        discover(package(code=code, text="{{ a }}\n{{ b }}", voice="{{ c }}"))
+    assert [problem.path for problem in caught.value.problems] == [
+        "{{ c }}",
+        "workflow.name",
+        "{{ a }}",
+        "{{ b }}",
+    ]
+
+
+def test_every_call_fact_may_be_used(package: Package) -> None:
+    """Instructions may use the facts that every call has without asking for them."""
+    text = " ".join(f"{{{{ {fact} }}}}" for fact in CALL_FACTS)
+    assert discover(package(text=text))
+
+
+def test_the_workflows_of_the_repository_are_sound() -> None:
+    """What is shipped starts."""
+    assert "patient_questions" in discover()
