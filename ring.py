@@ -68,7 +68,7 @@ def _terminate(_number: int, _frame: object) -> None:
 def _log_to_stderr() -> None:
     level = os.environ.get("LIVEKIT_LOG_LEVEL", "INFO").upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # One line per delivery is the courier's to write.
+    # One line per delivery is the courier's to write, and a webhook's URL may hold a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
@@ -112,11 +112,20 @@ def up(
     llm_base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible chat model for the local voice.")
     ] = None,
+    llm_model: Annotated[str | None, typer.Option(help="Its name at that endpoint.")] = None,
 ) -> None:
     """Run livekit-server, the local model, the gateway and a webhook receiver until Ctrl-C."""
     from local.parts.up import up as run
 
-    asyncio.run(run(_home(), Console(), configuration=config, llm_base_url=llm_base_url))
+    asyncio.run(
+        run(
+            _home(),
+            Console(highlight=False),
+            configuration=config,
+            llm_base_url=llm_base_url,
+            llm_model=llm_model,
+        )
+    )
 
 
 @app.command()
@@ -173,12 +182,13 @@ def check(
 @app.command()
 def latency(
     *,
-    count: Annotated[int, typer.Option(min=1, help="Measurements of each kind.")] = 40,
+    calls: Annotated[int, typer.Option("--n", min=1, help="Calls to measure.")] = 40,
 ) -> None:
     """Measure mouth-to-ear and barge-in with the reflex model, beside the published figures."""
-    from bench import latency as measurement
+    from bench.latency_here import run
 
-    raise typer.Exit(asyncio.run(measurement.run(count=count)))
+    home = Home(_home().root / "latency")
+    raise typer.Exit(asyncio.run(run(home, Console(highlight=False), calls=calls)))
 
 
 if __name__ == "__main__":

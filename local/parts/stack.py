@@ -43,13 +43,15 @@ class Wanted:
     Attributes:
         model: The local realtime server; False for OpenAI's own, with a key from the environment.
         reflex: The model answers a burst of sound with a tone at once.
-        llm_base_url: An OpenAI-compatible chat model in place of the model's scripts.
+        llm_base_url: An OpenAI-compatible chat endpoint in place of the model's scripts.
+        llm_model: The model's name there; `THIRDRING_LLM_MODEL` when None.
         delivery: Webhook receiver and courier.
     """
 
     model: bool = True
     reflex: bool = False
     llm_base_url: str | None = None
+    llm_model: str | None = None
     gateway: bool = True
     worker: bool = False
     delivery: bool = False
@@ -158,6 +160,7 @@ def _parts(planned: Stack, configuration: Path, ports: Ports, wanted: Wanted) ->
             api_key=env["OPENAI_API_KEY"],
             reflex=wanted.reflex,
             llm_base_url=wanted.llm_base_url,
+            llm_model=wanted.llm_model or os.environ.get("THIRDRING_LLM_MODEL"),
         )
     if wanted.gateway:
         host, port = planned.sip_address

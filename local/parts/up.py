@@ -30,6 +30,7 @@ async def up(
     configuration: Path,
     ports: Ports | None = None,
     llm_base_url: str | None = None,
+    llm_model: str | None = None,
 ) -> None:
     """Run the parts and offer their variables to other commands, until cancelled.
 
@@ -37,7 +38,7 @@ async def up(
         ConfigError: The configuration is wrong; nothing was started.
         PartError: A part cannot start, or died; all have stopped.
     """
-    wanted = Wanted(delivery=True, llm_base_url=llm_base_url)
+    wanted = Wanted(delivery=True, llm_base_url=llm_base_url, llm_model=llm_model)
     before = dict(os.environ)
     stack = plan(home, configuration=configuration, ports=ports or usual_ports(), wanted=wanted)
     with offer(home, stack.environ) as path:
@@ -61,7 +62,12 @@ async def up(
 def _show(console: Console, stack: Stack) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("part", "address", "log"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True, overflow="ignore")
     for part in stack.parts:
-        table.add_row(part.name, part.address or f"(no port on {LOOPBACK})", str(part.log))
-    console.print(table)
+        table.add_row(part.name, part.address or f"(no port on {LOOPBACK})", _short(part.log))
+    console.print(table, soft_wrap=True)
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
