@@ -16,14 +16,13 @@ from livekit.agents import RunContext, function_tool
 from thirdring.appointments import AppointmentBook, Reservation, Slot, slots_of
 from thirdring.calls import e164
 from thirdring.errors import ToolRefused
-from thirdring.settings import Weekday
 from thirdring.state import CallState
+from tools.days import HORIZON_DAYS, day_meant
 from tools.refusal import guarded
 from tools.spoken import listed, spoken_day, spoken_hours, spoken_moment, spoken_time
 
 __all__ = ["book_appointment", "find_slots", "opening_hours"]
 
-HORIZON_DAYS = 365
 LONGEST_NAME = 100
 SLOTS_OFFERED = 4
 
@@ -41,13 +40,13 @@ async def find_slots(ctx: RunContext[CallState], day: str, near: str = "") -> st
     """Find free appointment times on a day. Offer the caller the times, never the slot ids.
 
     Args:
-        day: The day that the caller wants: an ISO date such as 2026-11-24, the name of a weekday,
-            "today" or "tomorrow".
+        day: The day that the caller wants: an ISO date such as 2026-11-24, "November 24", the name
+            of a weekday, "today" or "tomorrow".
         near: The time of day that the caller prefers, on the 24-hour clock, such as 14:30. Leave it
             empty when they have not said any.
     """
     state = ctx.userdata
-    wanted = _day(day, _now(state).date())
+    wanted = day_meant(day, _now(state).date())
     free = await _free(state, wanted)
     if not free:
         raise ToolRefused(await _why_none(state, wanted))
@@ -113,38 +112,6 @@ def _now(state: CallState) -> datetime:
     return state.clock.now().astimezone(state.business.time_zone)
 
 
-def _day(text: str, today: date) -> date:
-    """Return the day that `text` means; a weekday is the next one, today included."""
-    words = text.strip().lower()
-    wanted = _named_day(words.split()[-1] if words else "", today)
-    if wanted is None:
-        raise ToolRefused(
-            f"The day must be a date such as {today.isoformat()}, the name of a weekday, "
-            "today or tomorrow. Ask the caller which day they want."
-        )
-    # "Next Saturday", said on a Saturday, is not today.
-    if wanted == today and words.startswith("next "):
-        wanted += timedelta(days=7)
-    said = f"Today is {spoken_day(today)} ({today.isoformat()})."
-    if wanted < today:
-        raise ToolRefused(f"{spoken_day(wanted)}, {wanted.year} is in the past. {said}")
-    if wanted > today + timedelta(days=HORIZON_DAYS):
-        raise ToolRefused(f"That is more than a year ahead, too far to book. {said}")
-    return wanted
-
-
-def _named_day(word: str, today: date) -> date | None:
-    if word in ("today", "tomorrow"):
-        return today + timedelta(days=word == "tomorrow")
-    for weekday, name in enumerate(Weekday):
-        if word == name:
-            return today + timedelta(days=(weekday - today.weekday()) % 7)
-    try:
-        return date.fromisoformat(word)
-    except ValueError:
-        return None
-
-
 def _minutes(near: str) -> int | None:
     match = re.fullmatch(r"(\d{1,2}):(\d{2})", near.strip(), re.ASCII)
     return int(match[1]) * 60 + int(match[2]) if match else None
@@ -182,7 +149,7 @@ async def _why_none(state: CallState, day: date) -> str:
     if following is None:
         return f"{why} No later day is free either; offer our staff."
     name = "open day" if not open_at_all else "day with free times"
-    return f"{why} The next {name} is {spoken_day(following)} ({following.isoformat()})."
+    return f"{why} The next {name} is {spoken_day(following)}."
 
 
 async def _next_free_day(state: CallState, day: date) -> date | None:

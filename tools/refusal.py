@@ -48,10 +48,10 @@ def guarded(body: Body[P]) -> Body[P]:
             raise
         except TimeoutError as error:
             logger.warning("call %s: %s took longer than allowed", call_id, name)
-            raise ToolError("This takes too long right now. Say so, and offer to go on.") from error
+            raise ToolError("That is taking too long right now.") from error
         except Exception as error:
             logger.exception("call %s: %s failed", call_id, name)
-            raise ToolError("This does not work right now. Say so, and offer our staff.") from error
+            raise ToolError("That does not work right now. Our staff can help.") from error
 
     return tool
 

@@ -1,0 +1,309 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from livekit.agents import Agent, AgentSession
+from livekit.agents.llm import FunctionTool, Tool, Toolset
+from livekit.agents.llm.utils import build_legacy_openai_schema
+from livekit.agents.voice.run_result import RunResult
+
+from tests.peers.scripted_llm import Call, ScriptedLLM
+from tests.samples import LINE, SetClock, business, opened
+from thirdring.appointments import AppointmentBook, Reservation, slots_of
+from thirdring.state import CallState
+from thirdring.store import Store
+from tools.calendar import book_appointment, find_slots, opening_hours
+
+TOOLS: list[Tool | Toolset] = [opening_hours, find_slots, book_appointment]
+FRIDAY_NOON = datetime(2026, 11, 20, 17, 10, tzinfo=UTC)
+TUESDAY = date(2026, 11, 24)
+
+
+class Conversation:
+    """A call whose model does as told; `use` returns what the model heard back."""
+
+    def __init__(self, state: CallState, session: AgentSession[CallState]) -> None:
+        self.state = state
+        self.clock = state.clock
+        self._session = session
+
+    async def use(self, tool: str, /, tool_call: str | None = None, **arguments: object) -> str:
+        """Return the tool's result; a refusal begins with `REFUSED: `."""
+        model = self._session.llm
+        assert isinstance(model, ScriptedLLM)
+        model.script.append(Call(tool, arguments, tool_call))
+        async with asyncio.timeout(20):
+            result: RunResult[object] = await self._session.run(user_input="...")
+        outputs = [event for event in result.events if event.type == "function_call_output"]
+        assert len(outputs) == 1
+        item = outputs[0].item
+        return f"REFUSED: {item.output}" if item.is_error else item.output
+
+    async def offered(self, day: str) -> list[str]:
+        """Return the ids of the slots that are offered on a day."""
+        found = json.loads(await self.use("find_slots", day=day))
+        return [slot["slot_id"] for slot in found["slots"]]
+
+
+@asynccontextmanager
+async def calling(store: Store, call_id: str = "call-1") -> AsyncIterator[Conversation]:
+    state = CallState(
+        business=business(),
+        line=LINE,
+        leg=opened(call_id).leg,
+        store=store,
+        clock=SetClock(FRIDAY_NOON),
+    )
+    session = AgentSession(llm=ScriptedLLM(), userdata=state)
+    async with session:
+        await session.start(Agent(instructions="", tools=TOOLS))
+        yield Conversation(state, session)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with await Store.open(tmp_path / "store.db") as opened_store:
+        yield opened_store
+
+
+@pytest.fixture
+async def call(store: Store) -> AsyncIterator[Conversation]:
+    async with calling(store) as conversation:
+        yield conversation
+
+
+async def test_the_hours_are_a_sentence(call: Conversation) -> None:
+    """The model gets something that it can say."""
+    hours = await call.use("opening_hours")
+    assert hours == "Monday to Friday 9 AM to 5 PM; closed on Saturday and Sunday."
+
+
+async def test_free_times_are_offered_with_ids(call: Conversation) -> None:
+    """Four times from first to last, each with the id that books it."""
+    assert json.loads(await call.use("find_slots", day="2026-11-24")) == {
+        "day": "2026-11-24",
+        "spoken_day": "Tuesday, November 24",
+        "slots": [
+            {"slot_id": "s_20261124_0900", "spoken": "9 AM"},
+            {"slot_id": "s_20261124_1130", "spoken": "11:30 AM"},
+            {"slot_id": "s_20261124_1400", "spoken": "2 PM"},
+            {"slot_id": "s_20261124_1630", "spoken": "4:30 PM"},
+        ],
+    }
+
+
+async def test_times_near_a_wish_are_offered(call: Conversation) -> None:
+    """A caller who wants the late afternoon is offered the late afternoon."""
+    found = json.loads(await call.use("find_slots", day="Tuesday", near="16:00"))
+    assert [slot["spoken"] for slot in found["slots"]] == ["3 PM", "3:30 PM", "4 PM", "4:30 PM"]
+
+
+@pytest.mark.parametrize(
+    ("said", "day"),
+    [
+        ("today", "20261120"),
+        ("friday", "20261120"),
+        ("next Friday", "20261127"),
+        (" Monday ", "20261123"),
+        ("on monday", "20261123"),
+        ("20261126", "20261126"),
+        ("Tuesday, November 24", "20261124"),
+        ("January 4th", "20270104"),
+        ("december 1, 2026", "20261201"),
+    ],
+)
+async def test_days_may_be_named(call: Conversation, said: str, day: str) -> None:
+    """A weekday is the next one, as is a day without its year."""
+    slots = await call.offered(said)
+    assert {slot[2:10] for slot in slots} == {day}
+
+
+async def test_what_is_over_is_not_offered(call: Conversation) -> None:
+    """At ten past noon the first time of today is half past."""
+    assert (await call.offered("today"))[0] == "s_20261120_1230"
+
+
+async def test_the_day_is_that_of_the_business(call: Conversation, store: Store) -> None:
+    """Late in the evening in New York it is tomorrow in UTC, and still today for the caller."""
+    assert isinstance(call.clock, SetClock)
+    call.clock.moment = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+    assert (await call.offered("tomorrow"))[0] == "s_20261124_0900"
+    refused = await call.use("find_slots", day="today")
+    assert refused == (
+        "REFUSED: No times are left today. The next day with free times is Tuesday, November 24."
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "answer"),
+    [
+        (
+            "saturday",
+            "We are closed on Saturday, November 21. The next open day is Monday, November 23.",
+        ),
+        (
+            "2026-11-19",
+            "Thursday, November 19, 2026 is in the past. "
+            "Today is Friday, November 20 (2026-11-20).",
+        ),
+        (
+            "2031-01-01",
+            "That is more than a year ahead, too far to book. "
+            "Today is Friday, November 20 (2026-11-20).",
+        ),
+        (
+            "the 24th; DROP TABLE",
+            "The day must be an ISO date, a month and day, a weekday, today or tomorrow. "
+            "Today is Friday, November 20 (2026-11-20). Ask the caller which day they want.",
+        ),
+    ],
+)
+async def test_a_refusal_says_what_to_do(call: Conversation, day: str, answer: str) -> None:
+    """The model hears why, and which day would do."""
+    assert await call.use("find_slots", day=day) == f"REFUSED: {answer}"
+
+
+async def test_a_full_day_names_the_next(call: Conversation, store: Store) -> None:
+    """When everything is taken, the next day with free times is offered."""
+    book = AppointmentBook(store, business())
+    for number, slot in enumerate(slots_of(business(), TUESDAY)):
+        wish = Reservation(slot, f"Patient {number}", None, "other", f"k{number}")
+        await book.reserve(wish, now=FRIDAY_NOON)
+    assert await call.use("find_slots", day="tuesday") == (
+        "REFUSED: Tuesday, November 24 is fully booked. "
+        "The next day with free times is Wednesday, November 25."
+    )
+
+
+async def test_an_offered_time_is_booked(call: Conversation, store: Store) -> None:
+    """The patient gets a reference, and the slot is gone."""
+    slot, *_ = await call.offered("tuesday")
+    booked = await call.use("book_appointment", slot_id=slot, patient_name=" Ada\n Byron ")
+    assert json.loads(booked) == {
+        "reference": "RC-1001",
+        "spoken": "Tuesday, November 24 at 9 AM",
+        "patient_name": "Ada Byron",
+    }
+    assert call.state.booked == ["RC-1001"]
+    (appointment,) = await AppointmentBook(store, business()).of_call("call-1")
+    assert appointment.patient_phone == "+12025550199"
+    assert slot not in await call.offered("tuesday")
+
+
+async def test_booking_again_is_the_same_booking(call: Conversation) -> None:
+    """A model that loops books once, by the same tool call or a new one."""
+    slot, other, *_ = await call.offered("tuesday")
+    wishes = [("f1", slot, "Ada Byron"), ("f1", other, "Ada Byron"), ("f2", slot, "ada byron")]
+    answers = {
+        await call.use("book_appointment", tool_call, slot_id=wanted, patient_name=name)
+        for tool_call, wanted, name in wishes
+    }
+    assert len(answers) == 1
+    assert call.state.booked == ["RC-1001"]
+
+
+async def test_an_invented_slot_is_refused(call: Conversation) -> None:
+    """Only what was offered during this call can be booked, however real it looks."""
+    answer = await call.use("book_appointment", slot_id="s_20261124_0900", patient_name="Ada")
+    assert answer.startswith("REFUSED: No such slot was offered.")
+
+
+async def test_a_taken_slot_is_refused_with_others(call: Conversation, store: Store) -> None:
+    """Who comes second is offered what is near, and can book it at once."""
+    slot, *_ = await call.offered("tuesday")
+    async with calling(store, "call-2") as rival:
+        await rival.offered("tuesday")
+        await rival.use("book_appointment", slot_id=slot, patient_name="Ada Byron")
+    answer = await call.use("book_appointment", slot_id=slot, patient_name="Ada Byron")
+    assert answer == (
+        "REFUSED: Tuesday, November 24 at 9 AM has just been taken. Still free on Tuesday, "
+        "November 24: 9:30 AM (slot_id s_20261124_0930), 10 AM (slot_id s_20261124_1000), "
+        "10:30 AM (slot_id s_20261124_1030) and 11 AM (slot_id s_20261124_1100)."
+    )
+    again = await call.use("book_appointment", slot_id="s_20261124_0930", patient_name="Ada")
+    assert json.loads(again)["reference"] == "RC-1002"
+
+
+async def test_a_time_that_has_passed_is_refused(call: Conversation) -> None:
+    """A caller who thinks too long is offered what is left of the day."""
+    slot, *_ = await call.offered("today")
+    assert isinstance(call.clock, SetClock)
+    call.clock.moment = datetime(2026, 11, 20, 20, 45, tzinfo=UTC)
+    answer = await call.use("book_appointment", slot_id=slot, patient_name="Ada")
+    assert answer.startswith(
+        "REFUSED: That time has passed. Still free on Friday, November 20: 4 PM"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "phone"),
+    [
+        ("202-555-0142", "+12025550142"),
+        ("+44 20 7946 0958", "+442079460958"),
+        ("  ", "+12025550199"),
+        (None, "+12025550199"),
+    ],
+)
+async def test_phone_numbers_become_e164(
+    call: Conversation, store: Store, said: str | None, phone: str
+) -> None:
+    """A national number is one of the line's country; none at all is the caller's own."""
+    slot, *_ = await call.offered("tuesday")
+    await call.use("book_appointment", slot_id=slot, patient_name="Ada", patient_phone=said)
+    (appointment,) = await AppointmentBook(store, business()).of_call("call-1")
+    assert appointment.patient_phone == phone
+
+
+@pytest.mark.parametrize(
+    ("name", "phone", "reason"),
+    [
+        ("", "", "The patient's name is missing"),
+        ("12 \x00 ;", "", "The patient's name is missing"),
+        ("x" * 101, "", "The patient's name is too long"),
+        ("Ada", "555", "That phone number is not complete"),
+        ("Ada", "call me", "That phone number is not complete"),
+        ("Ada", "9" * 60, "That phone number is not complete"),
+    ],
+)
+async def test_senseless_details_book_nothing(
+    call: Conversation, name: str, phone: str, reason: str
+) -> None:
+    """The model is told what to ask for."""
+    slot, *_ = await call.offered("tuesday")
+    answer = await call.use(
+        "book_appointment", slot_id=slot, patient_name=name, patient_phone=phone
+    )
+    assert answer.startswith(f"REFUSED: {reason}")
+    assert call.state.booked == []
+
+
+async def test_a_broken_store_is_an_apology(
+    call: Conversation, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller hears that it does not work; the log has the reason, with the call."""
+    await store.close()
+    answer = await call.use("find_slots", day="tuesday")
+    assert answer == "REFUSED: That does not work right now. Our staff can help."
+    assert "call call-1: find_slots failed" in [r.message for r in caplog.records]
+    assert logging.ERROR in [r.levelno for r in caplog.records]
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.info.name)
+def test_the_model_is_told_what_each_argument_is(tool: FunctionTool[..., Any]) -> None:
+    """Every tool and every argument has a description; the context is not an argument."""
+    schema = build_legacy_openai_schema(tool, internally_tagged=True)
+    assert schema["description"]
+    arguments = schema["parameters"]["properties"]
+    assert all(argument["description"] for argument in arguments.values())
+    assert "ctx" not in arguments
+    required = {"opening_hours": [], "find_slots": ["day"]}
+    expected = required.get(schema["name"], ["slot_id", "patient_name"])
+    assert schema["parameters"].get("required", []) == expected
