@@ -31,12 +31,18 @@ from bench.latency_report import POINTS, LatencyReport, Sample, misses, render, 
 from bench.tones import level_of_tone, strongest_tone
 from local.caller.call import open_call
 from local.caller.errors import CallNotAsPlanned
-from local.caller.g711 import Samples, alaw_decode, mulaw_decode
+from local.caller.g711 import Samples
 from local.caller.measure import measure as figures_of
-from local.caller.packets import CallLog, ReceivedPacket, Utterance, UtteranceKind, is_loud
+from local.caller.packets import (
+    CallLog,
+    ReceivedPacket,
+    Utterance,
+    UtteranceKind,
+    decode,
+    is_loud,
+)
 from local.caller.performer import BURST
 from local.caller.rtp import FRAME_SECONDS
-from local.caller.sdp import Codec
 from thirdring.errors import PhoneError
 
 __all__ = ["LatencyReport", "barge_in_ms", "main", "measure", "mouth_to_ear_ms", "render"]
@@ -136,7 +142,7 @@ def barge_in_ms(log: CallLog, burst: Utterance) -> float | None:
     greeting = [packet for packet in log.received if packet.at <= known_until and is_loud(packet)]
     if not greeting:
         return None
-    decoded = np.concatenate([_decode(log, packet) for packet in greeting])
+    decoded = np.concatenate([_samples(packet) for packet in greeting])
     frequency = strongest_tone(decoded)
     gone = level_of_tone(decoded, frequency) - _FADED
     last = burst.started_at
@@ -147,7 +153,7 @@ def barge_in_ms(log: CallLog, burst: Utterance) -> float | None:
             return None
         if packet.at - last > _STAYS_AWAY:
             return (last + FRAME_SECONDS - burst.started_at) * 1000
-        if level_of_tone(_decode(log, packet), frequency, (_ANSWER_HZ,)) >= gone:
+        if level_of_tone(_samples(packet), frequency, (_ANSWER_HZ,)) >= gone:
             last = packet.at
     return None
 
@@ -159,9 +165,10 @@ def mouth_to_ear_ms(log: CallLog, burst: Utterance) -> float | None:
     return None if first is None else (first - burst.started_at) * 1000
 
 
-def _decode(log: CallLog, packet: ReceivedPacket) -> Samples:
-    decode = mulaw_decode if log.codec is Codec.PCMU else alaw_decode
-    return decode(packet.packet.payload)
+def _samples(packet: ReceivedPacket) -> Samples:
+    samples = decode(packet.packet)
+    assert samples is not None, "other packets are not received as audio"
+    return samples
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

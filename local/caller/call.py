@@ -13,7 +13,6 @@ from local.caller.g711 import Samples
 from local.caller.hearing import Hearing
 from local.caller.media import MediaStream, Transmission
 from local.caller.packets import CallLog, ReceivedPacket, Utterance, UtteranceKind
-from local.caller.sdp import Codec
 from local.caller.signalling import Signalling, local_host_towards, open_signalling, resolve
 from local.caller.sip import OutgoingCall
 from local.caller.sip_events import Answered, Ended, Event, MediaChanged, Ringing, Signal
@@ -40,7 +39,6 @@ class LiveCall:
         self._invited_at = time.monotonic()
         self._ringing_at: float | None = None
         self._ended_at: float | None = None
-        self._codec: Codec | None = None
         self._takes_keys = False
         self._utterances: list[Utterance] = []
 
@@ -50,7 +48,6 @@ class LiveCall:
             case Ringing():
                 self._ringing_at = self._ringing_at or at
             case Answered(audio) if not self.answered.done():
-                self._codec = audio.codec
                 self._takes_keys = audio.event_payload_type is not None
                 self.media.start(audio, transmit=self.transmits)
                 self.answered.set_result(at)
@@ -145,7 +142,6 @@ class LiveCall:
             ringing_at=self._ringing_at,
             answered_at=self.answered.result() if self.answered.done() else None,
             ended_at=self._ended_at or time.monotonic(),
-            codec=self._codec,
             sent=tuple(self.media.sent),
             received=tuple(self.media.received),
             utterances=tuple(self._utterances),

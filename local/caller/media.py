@@ -24,7 +24,7 @@ from typing import Final, Self
 
 from local.caller.dialog import Address
 from local.caller.g711 import ALAW_SILENCE, MULAW_SILENCE, Samples, alaw_encode, mulaw_encode
-from local.caller.packets import ReceivedPacket, SentPacket, level_of, level_of_samples
+from local.caller.packets import ReceivedPacket, SentPacket, decode, level_of_samples
 from local.caller.rtp import FRAME_SAMPLES, FRAME_SECONDS, RtpPacket, digit_payloads, parse_rtp
 from local.caller.sdp import AudioAnswer, Codec
 
@@ -243,11 +243,10 @@ class MediaStream:
                 data, ancillary, _, _ = self._socket.recvmsg(2048, 64)
                 at = _arrival(ancillary)
                 packet = parse_rtp(data)
-                remote = self._remote
-                if packet is None or remote is None or packet.payload_type != remote.codec.value:
+                samples = None if packet is None else decode(packet)
+                if packet is None or samples is None:
                     continue
-                level = level_of(packet.payload, remote.codec)
-                received = ReceivedPacket(at, packet, level)
+                received = ReceivedPacket(at, packet, level_of_samples(samples))
                 self.received.append(received)
                 self._on_packet(received)
 

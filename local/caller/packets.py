@@ -26,8 +26,8 @@ __all__ = [
     "SentPacket",
     "Utterance",
     "UtteranceKind",
+    "decode",
     "is_loud",
-    "level_of",
     "level_of_samples",
 ]
 
@@ -87,7 +87,6 @@ class CallLog:
     """Everything that is measured: times of signalling, packets, utterances.
 
     Attributes:
-        codec: Of the answered call; None when it was not.
         ended_at: BYE sent or received, or the final refusal.
     """
 
@@ -95,7 +94,6 @@ class CallLog:
     ringing_at: float | None
     answered_at: float | None
     ended_at: float
-    codec: Codec | None
     sent: tuple[SentPacket, ...] = ()
     received: tuple[ReceivedPacket, ...] = ()
     utterances: tuple[Utterance, ...] = ()
@@ -106,9 +104,15 @@ def is_loud(packet: SentPacket | ReceivedPacket) -> bool:
     return packet.level is not None and packet.level >= LOUD
 
 
-def level_of(payload: bytes, codec: Codec) -> float:
-    """Return the level of one packet's payload."""
-    return level_of_samples((mulaw_decode if codec is Codec.PCMU else alaw_decode)(payload))
+def decode(packet: RtpPacket) -> Samples | None:
+    """Return the sound of a packet; None when it is not G.711 (a key, comfort noise).
+
+    Each packet says its own codec, for who offers two must be ready for both (RFC 3264
+    section 5.1).
+    """
+    if packet.payload_type == Codec.PCMU.value:
+        return mulaw_decode(packet.payload)
+    return alaw_decode(packet.payload) if packet.payload_type == Codec.PCMA.value else None
 
 
 def level_of_samples(samples: Samples) -> float:

@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from local.caller.g711 import Samples, alaw_decode, mulaw_decode
-from local.caller.packets import CallLog
-from local.caller.rtp import CLOCK_RATE, FRAME_SAMPLES
-from local.caller.sdp import Codec
+from local.caller.g711 import Samples
+from local.caller.packets import CallLog, decode
+from local.caller.rtp import CLOCK_RATE, FRAME_SAMPLES, RtpPacket
 
 __all__ = ["render", "write_recording"]
 
@@ -26,14 +25,15 @@ _STRAYS: Final = CLOCK_RATE // 5
 
 def render(log: CallLog) -> Samples:
     """Return the samples, shape (n, 2); empty when the call was not answered."""
-    if log.answered_at is None or log.codec is None:
+    if log.answered_at is None:
         return np.zeros((0, 2), np.int16)
     length = max(0, round((log.ended_at - log.answered_at) * CLOCK_RATE)) + FRAME_SAMPLES
     stereo = np.zeros((length, 2), np.int16)
-    decode = mulaw_decode if log.codec is Codec.PCMU else alaw_decode
     for channel, placed in enumerate((_own(log), _agents(log))):
-        for position, payload in placed:
-            samples = decode(payload)
+        for position, packet in placed:
+            samples = decode(packet)
+            if samples is None:
+                continue
             start, stop = max(0, position), min(length, position + len(samples))
             if start < stop:
                 stereo[start:stop, channel] = samples[start - position : stop - position]
@@ -50,14 +50,13 @@ def write_recording(log: CallLog, path: Path) -> None:
         file.writeframes(render(log).tobytes())
 
 
-def _own(log: CallLog) -> Iterable[tuple[int, bytes]]:
+def _own(log: CallLog) -> Iterable[tuple[int, RtpPacket]]:
     assert log.answered_at is not None
     for sent in log.sent:
-        if sent.packet.payload_type == _payload_type(log):
-            yield round((sent.due - log.answered_at) * CLOCK_RATE), sent.packet.payload
+        yield round((sent.due - log.answered_at) * CLOCK_RATE), sent.packet
 
 
-def _agents(log: CallLog) -> Iterable[tuple[int, bytes]]:
+def _agents(log: CallLog) -> Iterable[tuple[int, RtpPacket]]:
     """Yield the agent's payloads with their positions; each SSRC has its own anchor."""
     assert log.answered_at is not None
     anchors: dict[int, tuple[int, int]] = {}
@@ -70,9 +69,4 @@ def _agents(log: CallLog) -> Iterable[tuple[int, bytes]]:
         if abs(anchor + step - arrival) > _STRAYS:
             anchors[packet.ssrc], step = (packet.timestamp, arrival), 0
             anchor = arrival
-        yield anchor + step, packet.payload
-
-
-def _payload_type(log: CallLog) -> int:
-    assert log.codec is not None
-    return log.codec.value
+        yield anchor + step, packet
