@@ -147,7 +147,7 @@ async def _why_none(state: CallState, day: date) -> str:
         why = f"{spoken_day(day)} is fully booked."
     following = await _next_free_day(state, day)
     if following is None:
-        return f"{why} No later day is free either; offer our staff."
+        return f"{why} No later day is free either. Our staff can help."
     name = "open day" if not open_at_all else "day with free times"
     return f"{why} The next {name} is {spoken_day(following)}."
 

@@ -18,7 +18,7 @@ HORIZON_DAYS = 365
 _MONTHS = [name.lower() for name in calendar.month_name[1:]]
 _MONTH_AND_DAY = re.compile(
     rf"\b(?P<month>{'|'.join(_MONTHS)})"
-    r" (?P<day>\d{1,2})(?:st|nd|rd|th)?\b(?:,? (?P<year>\d{4})\b)?",
+    r" (?P<day>\d{1,2})(?:[a-z]{2})?\b(?:,? (?P<year>\d{4})\b)?",
     re.ASCII,
 )
 

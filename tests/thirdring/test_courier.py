@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import shutil
+import sqlite3
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -317,3 +320,72 @@ async def test_what_cannot_be_read_waits(home: Home, caplog: pytest.LogCaptureFi
         assert len(endpoint.arrivals) == 1
     assert list(home.journals.iterdir()) == [stuck]
     assert "stuck.jsonl: cannot be looked at" in caplog.text
+
+
+@contextmanager
+def busy_store(home: Home) -> Iterator[None]:
+    """Keep others from writing to the store."""
+    with closing(sqlite3.connect(home.store, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
+async def test_a_store_that_cannot_be_written_costs_no_record(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The journal stays until its record can be stored."""
+    monkeypatch.setattr("thirdring.store._BUSY_SECONDS", 0.01)
+    await write(home, ended(1))
+    async with serving() as endpoint, await Store.open(home.store):
+        with busy_store(home):
+            await run(home, at_url(endpoint.url), once=True)
+        assert "call-1.jsonl: no record yet" in caplog.text
+        await run(home, at_url(endpoint.url), once=True)
+        assert len(endpoint.arrivals) == 1
+
+
+async def test_a_delivery_that_cannot_be_noted_is_repeated(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rather twice than never, and the receiver can tell by the id."""
+    monkeypatch.setattr("thirdring.store._BUSY_SECONDS", 0.01)
+    with ExitStack() as busy:
+
+        async def block(_: web.Request) -> web.Response:
+            busy.enter_context(busy_store(home))
+            return web.Response()
+
+        await write(home, ended(1))
+        async with serving(block) as endpoint, running(home, at_url(endpoint.url)):
+            await endpoint.wait(1)
+            await endpoint.wait(2)
+    first, second = endpoint.arrivals[:2]
+    assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
+
+
+async def test_a_folder_that_comes_back_is_looked_into(home: Home) -> None:
+    """A courier outlives the loss of its folder of journals."""
+    async with serving() as endpoint, running(home, at_url(endpoint.url)):
+        await write(home, ended(1))
+        await endpoint.wait(1)
+        await asyncio.to_thread(shutil.rmtree, home.journals)
+        await asyncio.wait_for(_logged("journals cannot be read"), 20)
+        await write(home, ended(1), call_id="call-2")
+        await endpoint.wait(2)
+
+
+async def _logged(words: str) -> None:
+    """Wait until the courier has logged something."""
+    said = asyncio.Event()
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if words in record.getMessage():
+                said.set()
+
+    listener, logger = Listener(), logging.getLogger("thirdring.courier")
+    logger.addHandler(listener)
+    try:
+        await said.wait()
+    finally:
+        logger.removeHandler(listener)

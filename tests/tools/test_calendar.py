@@ -155,6 +155,11 @@ async def test_the_day_is_that_of_the_business(call: Conversation, store: Store)
             "Today is Friday, November 20 (2026-11-20).",
         ),
         (
+            "February 30",
+            "The day must be an ISO date, a month and day, a weekday, today or tomorrow. "
+            "Today is Friday, November 20 (2026-11-20). Ask the caller which day they want.",
+        ),
+        (
             "2031-01-01",
             "That is more than a year ahead, too far to book. "
             "Today is Friday, November 20 (2026-11-20).",
@@ -181,6 +186,29 @@ async def test_a_full_day_names_the_next(call: Conversation, store: Store) -> No
         "REFUSED: Tuesday, November 24 is fully booked. "
         "The next day with free times is Wednesday, November 25."
     )
+
+
+async def test_a_business_without_hours_has_no_times(call: Conversation) -> None:
+    """When there is no day at all to offer, the model hears so."""
+    call.state.business = business().model_copy(update={"hours": {}})
+    answer = await call.use("find_slots", day="tuesday")
+    closed = "We are closed on Tuesday, November 24. No later day is free either."
+    assert answer == f"REFUSED: {closed} Our staff can help."
+
+
+async def test_the_last_slot_of_a_day_is_taken(call: Conversation, store: Store) -> None:
+    """Who comes second for the only time of a day is told of the next day."""
+    call.state.business = business().model_copy(update={"slot_minutes": 240})
+    slot, other = await call.offered("tuesday")
+    rival = AppointmentBook(store, call.state.business)
+    for number, taken in enumerate(slots_of(call.state.business, TUESDAY)):
+        await rival.reserve(Reservation(taken, "Bob", None, "other", f"k{number}"), now=FRIDAY_NOON)
+    for wanted in (slot, other):
+        answer = await call.use("book_appointment", slot_id=wanted, patient_name="Ada")
+        assert answer.endswith(
+            "has just been taken. Tuesday, November 24 is fully booked. "
+            "The next day with free times is Wednesday, November 25."
+        )
 
 
 async def test_an_offered_time_is_booked(call: Conversation, store: Store) -> None:
