@@ -188,8 +188,12 @@ def find_day(text: str, today: date) -> str | None:
 
 def _date(month: str, tokens: list[str], index: int, today: date) -> str | None:
     """Read the number behind the month, or in front of it ("the 24th of November")."""
-    before = [word for word in tokens[max(0, index - 2) : index] if word != "of"]
-    day = _day_of_month(tokens[index + 1 : index + 3]) or _day_of_month(before[-1:])
+    before = [word for word in tokens[:index] if word != "of"]
+    day = (
+        _day_of_month(tokens[index + 1 : index + 3])
+        or _day_of_month(before[-2:])
+        or _day_of_month(before[-1:])
+    )
     if day is None:
         return None
     number = _MONTHS.index(month) + 1

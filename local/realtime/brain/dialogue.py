@@ -156,6 +156,9 @@ class _Dialogue:
             return self._pursue(filled)
         for rule in self.script.rules:
             if rule.matches(text, state.expecting):
+                if rule.pursue is not None:
+                    # "An appointment on Tuesday": the words that open a goal may fill its slots.
+                    filled = self._fill(filled, original, sure=False)
                 return self._follow(filled, rule)
         filled = self._fill(filled, original, sure=False)
         if filled.values != state.values and filled.goal is not None:

@@ -30,7 +30,10 @@ def _keywords(words: Any) -> Any:
     if not isinstance(words, list):
         return words
     text = "|".join(str(word) for word in words)
-    return re.compile(rf"\b(?:{text})\b", re.IGNORECASE)
+    try:
+        return re.compile(rf"\b(?:{text})\b", re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
 
 
 Keywords = Annotated[re.Pattern[str], BeforeValidator(_keywords)]

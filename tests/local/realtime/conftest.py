@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from local.realtime.brain.dialogue import ScriptBrain
 from local.realtime.brain.script import load_all
 from local.realtime.hearing import Moonshine, SileroModel
+from local.realtime.reflex import ReflexEars, ReflexScribe, ToneVoice
 from local.realtime.server import RealtimeServer, Settings, serve
 from local.realtime.session import Engine
 from local.realtime.turns import VadEars
@@ -28,6 +29,7 @@ Event = dict[str, Any]
 
 WORKFLOWS = Path(__file__).parents[3] / "workflows"
 INSTRUCTIONS = "You are the virtual receptionist of Riverside Clinic. Be brief."
+FUNCTIONS = ("opening_hours", "find_slots", "book_appointment", "end_call")
 HANG = 20.0
 
 _SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
@@ -69,6 +71,23 @@ class Client:
         await self.send("response.create")
         return await self.until("response.done")
 
+    async def answer(self, text: str) -> str:
+        """Return what is said to a turn of text."""
+        return said((await self.ask(text))["response"])
+
+    async def result(self, call: Event, output: str) -> Event:
+        """Give a call's result, ask for the reply and return its `response.done`."""
+        item = {"type": "function_call_output", "call_id": call["call_id"], "output": output}
+        await self.send("conversation.item.create", item=item)
+        await self.send("response.create")
+        return await self.until("response.done")
+
+    async def refused(self, kind: str, **fields: Any) -> Event:
+        """Send what must be refused and return the error."""
+        await self.send(kind, event_id="mine", **fields)
+        error: Event = (await self.until("error"))["error"]
+        return error
+
     async def append(self, pcm: bytes, *, chunk_ms: int = 20) -> None:
         size = chunk_ms * 48
         for start in range(0, len(pcm), size):
@@ -77,6 +96,12 @@ class Client:
 
     def kinds(self) -> list[str]:
         return [event["type"] for event in self.seen]
+
+
+def said(response: Event) -> str:
+    """Return the text of a response's messages."""
+    parts = [part for item in response["output"] for part in item.get("content", [])]
+    return " ".join(part.get("text") or part.get("transcript") or "" for part in parts)
 
 
 Connect = Callable[[RealtimeServer], AbstractAsyncContextManager[Client]]
@@ -131,6 +156,17 @@ async def speech_server(engine: Engine) -> AsyncIterator[RealtimeServer]:
 
 
 @pytest.fixture
+async def text(connect: Connect) -> AsyncIterator[Client]:
+    """A connection to a script that answers the clinic's callers in text; no model is loaded."""
+    brain = ScriptBrain(load_all(WORKFLOWS), today=lambda: date(2026, 11, 21))
+    engine = Engine(ReflexEars, ReflexScribe(), brain, ToneVoice())
+    tools = [{"type": "function", "name": name} for name in FUNCTIONS]
+    async with serve(Settings(port=0), engine) as server, connect(server) as client:
+        await client.configure(instructions=INSTRUCTIONS, tools=tools, output_modalities=["text"])
+        yield client
+
+
+@pytest.fixture
 async def reflex_server() -> AsyncIterator[RealtimeServer]:
     """A server in reflex mode."""
     async with serve(Settings(port=0, reflex=True)) as server:
@@ -147,8 +183,7 @@ async def reflex(reflex_server: RealtimeServer, connect: Connect) -> AsyncIterat
 @pytest.fixture
 async def clinic(speech_server: RealtimeServer, connect: Connect) -> AsyncIterator[Client]:
     """A connection configured as the clinic's receptionist with its four functions."""
-    names = ("opening_hours", "find_slots", "book_appointment", "end_call")
-    tools = [{"type": "function", "name": name} for name in names]
+    tools = [{"type": "function", "name": name} for name in FUNCTIONS]
     async with connect(speech_server) as client:
         detection = {"type": "server_vad", "silence_duration_ms": 400}
         audio = {"input": {"transcription": {"model": "any"}, "turn_detection": detection}}
