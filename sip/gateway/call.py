@@ -74,11 +74,11 @@ class BridgedCall:
         # At once: a CANCEL may be the very next thing that happens.
         sip.on(self._on_sip)
 
-    async def run(self) -> None:
+    async def run(self, *, offers_video: bool = False) -> None:
         """Carry the call until either side ends it; leaves both sides tidy, whatever happens."""
         end = End.STOPPED
         try:
-            end = await self._bridge()
+            end = await self._bridge(offers_video=offers_video)
         except* Exception:
             end = End.FAILED
             logger.exception("gateway call failed", extra=self._fields())
@@ -86,18 +86,18 @@ class BridgedCall:
             self._log("gateway call ended", reason=end.value)
             await self._part(farewell(end, answered=self._answered))
 
-    async def _bridge(self) -> End:
+    async def _bridge(self, *, offers_video: bool) -> End:
         try:
             async with asyncio.TaskGroup() as group:
                 self._listen(group)
-                group.create_task(self._stages(group))
+                group.create_task(self._stages(group, offers_video=offers_video))
                 await self._ended
                 group.create_task(_stop())
         except* _Over:
             pass
         return self._ended.result()
 
-    async def _stages(self, group: asyncio.TaskGroup) -> None:
+    async def _stages(self, group: asyncio.TaskGroup, *, offers_video: bool) -> None:
         await self._room.join()
         self._log("gateway call is in its room", room=self._invitation.room)
         group.create_task(CallerVoice(self._room.source, self._sip.audio).run())
@@ -105,7 +105,10 @@ class BridgedCall:
             self._end(End.NO_AGENT)
             return
         try:
-            await self._sip.answer()
+            # Answered without video, the stack sends a re-INVITE 100 ms later to take away a video
+            # stream that was never there; some phones drop the call over that. A stream that was
+            # offered must go, though: its own RTP timeout would end the call.
+            await self._sip.answer(video=not offers_video)
         except StaleHandleError:
             # The caller gave up this very moment; the event that says so is on its way.
             return

@@ -23,7 +23,7 @@ from sip.gateway.addresses import (
 from sip.gateway.call import BridgedCall, Patience
 from sip.gateway.invitation import invitation, masked
 from sip.gateway.room import CallRoom
-from sip.gateway.source_address import SourceAddresses
+from sip.gateway.trace import InviteTrace
 from thirdring.access import LiveKitAccess
 from thirdring.calls import PhoneNumber
 from thirdring.errors import PartError
@@ -61,17 +61,17 @@ async def serve(
     networks = allowed_networks(gateway)
     address = GatewayAddress(gateway.host, free_port(gateway.host, gateway.port))
     lines = [line.number for business in settings.businesses for line in business.lines]
-    sources = SourceAddresses(asyncio.get_running_loop())
+    trace = InviteTrace(asyncio.get_running_loop())
     failure: PartError | None = None
     try:
         async with (
             api.LiveKitAPI(
                 access.url, access.api_key, access.api_secret.get_secret_value()
             ) as server,
-            _stack(gateway, address, patience, sources) as runtime,
+            _stack(gateway, address, patience, trace) as runtime,
             asyncio.TaskGroup() as calls,
         ):
-            desk = _Desk(access, server, networks, sources, patience, calls)
+            desk = _Desk(access, server, networks, trace, patience, calls)
             await _register(runtime, address, lines, gateway.max_calls, desk.take)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
@@ -97,7 +97,7 @@ class _Desk:
     access: LiveKitAccess
     server: api.LiveKitAPI
     networks: tuple[IPNetwork, ...]
-    sources: SourceAddresses
+    trace: InviteTrace
     patience: Patience
     calls: asyncio.TaskGroup
 
@@ -109,14 +109,13 @@ class _Desk:
         self.calls.create_task(self._admit(sip, call, masked(invited.caller)))
 
     async def _admit(self, sip: baresip.Call, call: BridgedCall, caller: str) -> None:
-        sources = await self.sources.of(sip.call_id, timeout=_SOURCE_WAIT)
-        self.sources.forget(sip.call_id)
-        if is_allowed(sources, self.networks):
-            await call.run()
+        seen = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
+        if is_allowed(seen.sources, self.networks):
+            await call.run(offers_video=seen.offers_video)
             return
         logger.warning(
             "gateway refused a call from an address that is not in gateway.allowed_addresses",
-            extra={"sources": sorted(map(str, sources)), "caller": caller},
+            extra={"sources": sorted(map(str, seen.sources)), "caller": caller},
         )
         try:
             await sip.reject()
@@ -160,7 +159,7 @@ async def _register(
 
 @asynccontextmanager
 async def _stack(
-    gateway: GatewaySettings, address: GatewayAddress, patience: Patience, sources: SourceAddresses
+    gateway: GatewaySettings, address: GatewayAddress, patience: Patience, trace: InviteTrace
 ) -> AsyncIterator[baresip.Runtime]:
     first, last = gateway.rtp_ports
     config = baresip.Config(
@@ -181,7 +180,7 @@ async def _stack(
         ),
     )
     runtime = baresip.Runtime()
-    with sources.reading(), _quiet():
+    with trace.reading(), _quiet():
         try:
             await runtime.start(config)
         except BaresipError as error:

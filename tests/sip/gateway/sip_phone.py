@@ -1,4 +1,4 @@
-"""A tiny SIP phone on raw UDP for these tests: INVITE, RTP, DTMF, BYE, each packet in plain sight."""
+"""A tiny SIP phone on raw UDP for these tests, with each packet in plain sight."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Phone(asyncio.DatagramProtocol):
         self.sip: asyncio.DatagramTransport
         self.media: asyncio.DatagramTransport
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         text = data.decode(errors="replace")
         message = SipMessage(text.split("\r\n", 1)[0], text, time.monotonic())
         self.messages.append(message)
@@ -74,7 +74,10 @@ class Phone(asyncio.DatagramProtocol):
             found = re.search(r"^m=audio (\d+)", text, re.MULTILINE)
             if message.status == 200 and found:
                 self._media = (self.gateway[0], int(found.group(1)))
-            self._request("ACK", self._invite_cseq, branch=self._invite_branch)
+            # The ACK of a refusal belongs to the INVITE's transaction, that of a 200 does not
+            # (RFC 3261 sections 17.1.1.3 and 13.2.2.4).
+            refused = self._invite_branch if message.status >= 300 else ""
+            self._request("ACK", self._invite_cseq, branch=refused)
         self._news.set()
 
     def _answer(self, request: SipMessage) -> None:
@@ -222,7 +225,7 @@ class _Media(asyncio.DatagramProtocol):
     def __init__(self, phone: Phone) -> None:
         self._phone = phone
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:  # noqa: ARG002
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if len(data) > 12:
             self._phone.heard(data)
 

@@ -1,8 +1,8 @@
-"""From which address an INVITE came.
+"""From which address an INVITE came, and whether it offers video.
 
-baresip's events do not carry it, and headers are the caller's own claim. baresip's SIP trace has it
-beside the whole message, so a logging handler on the trace reads address and Call-ID, keeps only
-those, and lets no SIP message through to any other log.
+baresip's events do not carry the address, and headers are the caller's own claim. baresip's SIP
+trace has it beside the whole message, so a logging handler on the trace reads what we need, keeps
+only that, and lets no SIP message through to any other log.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
 from sip.gateway.addresses import IPAddress
 
-__all__ = ["SourceAddresses", "invite_in"]
+__all__ = ["InviteTrace", "Seen", "invite_in"]
 
 _KEPT: Final = 1024
 _TRACE_LOGGER: Final = "baresip.native.sip"
@@ -26,10 +27,27 @@ _TRACE_LOGGER: Final = "baresip.native.sip"
 # The first line of a record is the library's own: `RX UDP 127.0.0.1:5066 -> 127.0.0.1:5060`.
 _RECEIVED = re.compile(r"RX \w+ \[?([0-9A-Fa-f.:]+?)\]?:\d+ -> \S+\Z")
 _CALL_ID = re.compile(r"(?:call-id|i)[ \t]*:[ \t]*(.*?)[ \t]*\Z", re.IGNORECASE)
+_VIDEO = re.compile(r"^m=video [1-9]", re.MULTILINE)
 
 
-def invite_in(record: str) -> tuple[IPAddress, tuple[str, ...]] | None:
-    """Return source and Call-IDs of the INVITE that one trace record shows, None for all others.
+@dataclass(frozen=True)
+class Seen:
+    """What the network showed of one call's INVITE.
+
+    Attributes:
+        sources: Every address that sent an INVITE with this Call-ID; empty when none is known.
+        offers_video: Whether one of them offers a video stream.
+    """
+
+    sources: frozenset[IPAddress] = frozenset()
+    offers_video: bool = False
+
+    def __or__(self, other: Seen) -> Seen:
+        return Seen(self.sources | other.sources, self.offers_video or other.offers_video)
+
+
+def invite_in(record: str) -> tuple[tuple[str, ...], Seen] | None:
+    """Return the Call-IDs of the INVITE that one trace record shows, None for all other records.
 
     A message with more than one Call-ID (RFC 3261 section 20 allows one) is known by each.
     """
@@ -41,55 +59,51 @@ def invite_in(record: str) -> tuple[IPAddress, tuple[str, ...]] | None:
         source = ip_address(received.group(1))
     except ValueError:
         return None
-    head = message.replace("\r\n", "\n").partition("\n\n")[0]
+    head, _, body = message.replace("\r\n", "\n").partition("\n\n")
     matches = (_CALL_ID.match(line) for line in head.split("\n")[1:])
-    return source, tuple(match.group(1) for match in matches if match)
+    call_ids = tuple(match.group(1) for match in matches if match)
+    return call_ids, Seen(frozenset({source}), _VIDEO.search(body) is not None)
 
 
-class SourceAddresses(logging.Handler):
-    """The sources of the latest INVITEs, by Call-ID."""
+class InviteTrace(logging.Handler):
+    """The latest INVITEs, by Call-ID."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(logging.DEBUG)
         self._loop = loop
-        self._sources: OrderedDict[str, set[IPAddress]] = OrderedDict()
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
         self._news = asyncio.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one trace record; runs on the thread that drains the library's log."""
-        seen = invite_in(record.getMessage())
-        if seen is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._note, *seen)
+        invite = invite_in(record.getMessage())
+        if invite is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._note, *invite)
 
-    def _note(self, source: IPAddress, call_ids: tuple[str, ...]) -> None:
+    def _note(self, call_ids: tuple[str, ...], seen: Seen) -> None:
         for call_id in call_ids:
-            self._sources.setdefault(call_id, set()).add(source)
-            self._sources.move_to_end(call_id)
-        while len(self._sources) > _KEPT:
-            self._sources.popitem(last=False)
+            self._seen[call_id] = self._seen.get(call_id, Seen()) | seen
+            self._seen.move_to_end(call_id)
+        while len(self._seen) > _KEPT:
+            self._seen.popitem(last=False)
         self._news.set()
 
-    async def of(self, call_id: str | None, *, timeout: float) -> frozenset[IPAddress]:
-        """Return every address that sent an INVITE with this Call-ID; empty when none is known.
+    async def of(self, call_id: str | None, *, timeout: float) -> Seen:
+        """Return what is known of a call, and forget it.
 
         The event of a call and the trace of its INVITE come by different threads, so the trace may
         lag: it is awaited for `timeout` seconds at most.
         """
         if call_id is None:
-            return frozenset()
+            return Seen()
         try:
             async with asyncio.timeout(timeout):
-                while call_id not in self._sources:
+                while call_id not in self._seen:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            return frozenset()
-        return frozenset(self._sources[call_id])
-
-    def forget(self, call_id: str | None) -> None:
-        """Drop what is known of a call that has ended."""
-        if call_id is not None:
-            self._sources.pop(call_id, None)
+            return Seen()
+        return self._seen.pop(call_id)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
