@@ -137,18 +137,15 @@ _WORDS: Final = {
     "int_type": ("is not a whole number", "plain digits without quotes"),
     "greater_than_equal": ("is too small", "at least {ge}"),
     "less_than_equal": ("is too large", "at most {le}"),
-    "too_short": ("has too few entries", "at least {min_length}"),
     "literal_error": ("is not supported", "{expected}"),
 }
 
 
 def _words(details: ErrorDetails) -> tuple[str, str]:
     # Pydantic's own message, for kinds that the schema does not lead to today, holds no input.
-    what, expected = _WORDS.get(details["type"], ("is not valid", details["msg"]))
-    if details["type"] in _WORDS:
-        context = details.get("ctx", {})
-        return what.format_map(context), expected.format_map(context)
-    return what, expected
+    what, expected = _WORDS.get(details["type"], ("is not valid", "{msg}"))
+    context = {"msg": details["msg"], **details.get("ctx", {})}
+    return what.format_map(context), expected.format_map(context)
 
 
 def _model_at(path: YamlPath) -> type[BaseModel]:

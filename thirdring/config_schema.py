@@ -9,10 +9,10 @@ import base64
 import binascii
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from datetime import time
 from difflib import get_close_matches
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -63,6 +63,7 @@ _SPAN: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):(
 _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_Entries = TypeVar("_Entries", bound=Sized)
 _FACT: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -121,6 +122,13 @@ def parse_ports(value: object) -> tuple[int, int] | None:
     first, last = int(match[1]), int(match[2])
     pairs = first % 2 == 0 and last % 2 == 1
     return (first, last) if pairs and 1024 <= first < last <= 65535 else None
+
+
+def _not_empty(entries: _Entries) -> _Entries:
+    # Not by `min_length`: of tuples pydantic counts the entries that are right.
+    if not entries:
+        raise wrong("is empty", "at least one entry")
+    return entries
 
 
 def _number(text: str) -> str:
@@ -255,7 +263,7 @@ class BusinessFile(_Mapping):
     hours: dict[Weekday, tuple[_Span, ...]] = Field(default_factory=dict)
     slot_minutes: SlotMinutes = 30
     webhook: WebhookFile | None = None
-    lines: Annotated[tuple[LineFile, ...], Field(min_length=1)]
+    lines: Annotated[tuple[LineFile, ...], AfterValidator(_not_empty)]
 
     def business(self, slug: str) -> Business:
         hook = self.webhook
@@ -293,7 +301,7 @@ class SettingsFile(_Mapping):
 
     version: Literal[1]
     businesses: Annotated[
-        dict[Annotated[str, AfterValidator(_slug)], BusinessFile], Field(min_length=1)
+        dict[Annotated[str, AfterValidator(_slug)], BusinessFile], AfterValidator(_not_empty)
     ]
     default_line: _Number | None = None
     gateway: GatewayFile = GatewayFile()

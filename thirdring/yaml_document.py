@@ -159,10 +159,8 @@ class _Reader:
         try:
             self._check_events(text)
             root = yaml.compose(text, _Loader)
-        except yaml.MarkedYAMLError as error:
+        except yaml.MarkedYAMLError as error:  # the others are about bytes, checked by `_text`
             raise self._syntax_failure(text, error) from None
-        except yaml.YAMLError:
-            raise self._failure_at(0, 0, "is not YAML", "a YAML document") from None
         if root is None:
             raise self._failure_at(0, 0, "is empty", "`version: 1`, `businesses:` and the rest")
         self._document.data = self._value(root, ())
@@ -216,11 +214,13 @@ class _Reader:
 
     def _syntax_failure(self, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
         mark = error.problem_mark or error.context_mark
-        line, column = (mark.line, mark.column) if mark else (0, 0)
-        what = f"is not YAML ({error.problem or error.context or 'unreadable'})"
         lines = text.split("\n")
-        at = lines[line][column : column + 1] if line < len(lines) else ""
-        expected = "spaces: YAML takes no tabs here" if at == "\t" else "valid YAML"
+        line, column = (mark.line, mark.column) if mark else (0, 0)
+        if line >= len(lines):  # libyaml ends the last line itself where the file does not
+            line, column = len(lines) - 1, len(lines[-1])
+        what = f"is not YAML ({error.problem or error.context or 'unreadable'})"
+        at_tab = lines[line][column : column + 1] == "\t"
+        expected = "spaces: YAML takes no tabs here" if at_tab else "valid YAML"
         return self._failure_at(line, column, what, expected)
 
     def _report(self, path: YamlPath, mark: yaml.Mark, what: str, expected: str) -> None:

@@ -39,6 +39,7 @@ NOT_YAML: dict[str, tuple[str | bytes, int, int, str]] = {
     "comments only": ("# nothing\n", 1, 1, "is empty"),
     "tab": ("version: 1\n\tbusinesses: {}\n", 2, 1, "is not YAML"),
     "unclosed": ("version: [1\nbusinesses: {}\n", 2, 11, "is not YAML"),
+    "no end of the last line": ("a: 1\nb", 2, 2, "is not YAML"),
     "undefined alias": ("version: *one\n", 1, 10, "is not YAML"),
     "unknown directive": ("%YAML 3.0\n---\na: 1\n", 1, 1, "is not YAML"),
     "two documents": ("version: 1\n---\nversion: 1\n", 2, 1, "a second document"),
