@@ -25,7 +25,7 @@ class RoomPhone:
 
     room: rtc.Room
     sound: asyncio.Event = field(default_factory=asyncio.Event)
-    gone: asyncio.Future[int] = field(default_factory=lambda: asyncio.Future())
+    gone: asyncio.Future[int] = field(default_factory=asyncio.Future)
     _listening: list[asyncio.Task[None]] = field(default_factory=list)
 
     def listen(self, track: rtc.Track) -> None:

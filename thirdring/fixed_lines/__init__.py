@@ -48,10 +48,7 @@ class FixedLine(StrEnum):
 
 
 _TEXTS: Final = {
-    FixedLine.NOT_IN_SERVICE: (
-        "The number you have dialled is not in service. "
-        "Please check the number and dial again. Goodbye."
-    ),
+    FixedLine.NOT_IN_SERVICE: "This number is not in service. Goodbye.",
     FixedLine.ONE_MOMENT: "One moment, please.",
     FixedLine.TECHNICAL_DIFFICULTY: (
         "We are sorry, we are having technical difficulties. Please call again later. Goodbye."
