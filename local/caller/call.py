@@ -68,22 +68,27 @@ class LiveCall:
         self._invited_at = time.monotonic()
         signalling.place(call)
 
+    @property
+    def unreachable(self) -> asyncio.Future[OSError]:
+        """Done when the network says that nobody listens there."""
+        assert self._signalling is not None
+        return self._signalling.unreachable
+
     async def wait_for_answer(self, timeout: float = 60.0) -> float:
         """Wait for the 200 OK and return when it came.
 
         Raises:
             CallNotAsPlanned: The call was refused, rang for too long, or nobody listens there.
         """
-        assert self._signalling is not None
-        waiting = (self.answered, self.ended, self._signalling.unreachable)
+        waiting = (self.answered, self.ended, self.unreachable)
         await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if self.answered.done():
             return self.answered.result()
         if self.ended.done():
             ended = self.ended.result()
             raise CallNotAsPlanned(f"the call was refused: {ended.reason}", status=ended.status)
-        if self._signalling.unreachable.done():
-            error = self._signalling.unreachable.result()
+        if self.unreachable.done():
+            error = self.unreachable.result()
             raise CallNotAsPlanned(f"nobody listens at the address called: {error.strerror}")
         raise CallNotAsPlanned(f"not answered within {timeout:g} s")
 
@@ -128,7 +133,7 @@ class LiveCall:
         """CANCEL or BYE, and wait for its answer."""
         assert self._signalling is not None
         self.media.cut_off()
-        if self._signalling.unreachable.done() and not self.answered.done():
+        if self.unreachable.done() and not self.answered.done():
             return
         if not self.ended.done():
             self._signalling.hang_up()

@@ -127,7 +127,7 @@ class OutgoingCall:
         message = parse_message(data)
         if message is None or header(message.headers, "Call-ID") != self.call_id:
             return
-        method = (header(message.headers, "CSeq") or "").split()[-1].upper()
+        method = (header(message.headers, "CSeq") or "").rpartition(" ")[2].upper()
         if isinstance(message, Request):
             self._events.append(Signal("in", message.method, None, None))
             self._take_request(message, source, now)

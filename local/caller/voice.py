@@ -73,6 +73,7 @@ class CallerVoice:
         return samples
 
     def _synthesise(self, text: str) -> Samples:
+        piper = self._load()
         from piper import SynthesisConfig  # noqa: PLC0415 - heavy, and not needed when cached
 
         # Played back faster the voice rises; spoken slower by as much, its pace stays. Without
@@ -80,7 +81,7 @@ class CallerVoice:
         config = SynthesisConfig(length_scale=_PITCH / _PACE, noise_scale=0.0, noise_w_scale=0.0)
         gap = np.zeros(_SENTENCE_GAP, np.int16)
         parts: list[Samples] = []
-        for chunk in self._load().synthesize(text, config):
+        for chunk in piper.synthesize(text, config):
             sentence = trim(
                 resample(chunk.audio_int16_array, chunk.sample_rate * _PITCH, CLOCK_RATE)
             )
