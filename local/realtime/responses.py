@@ -130,6 +130,7 @@ class Responder:
         try:
             async for act in self.brain.reply(self._prompt(response)):
                 if isinstance(act, Call):
+                    await asyncio.sleep(_DELTA_PAUSE)
                     self._call(response, act)
                 else:
                     await self._say(response, act)
@@ -142,8 +143,10 @@ class Responder:
             problem = {"type": "server_error", "code": error.code, "message": str(error)}
             self._finish(response, "failed", {"type": "failed", "error": problem})
         else:
-            # A client that gets everything in one gulp may see the end before it has begun to read.
-            await asyncio.sleep(_DELTA_PAUSE)
+            # A client that gets everything in one gulp may see the end before it has begun to read;
+            # one that has run a call already asks for the next reply, so then it must be over.
+            if response.message is not None:
+                await asyncio.sleep(_DELTA_PAUSE)
             self._finish(response, "completed", None)
 
     def _prompt(self, response: _Response) -> Prompt:
