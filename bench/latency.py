@@ -47,7 +47,7 @@ from thirdring.errors import PhoneError
 
 __all__ = ["LatencyReport", "barge_in_ms", "main", "measure", "mouth_to_ear_ms", "render"]
 
-_WARM_UP_CALLS: Final = 3
+WARM_UP_CALLS: Final = 3
 _GREETING_TIMEOUT: Final = 10.0
 _END_OF_GREETING_TIMEOUT: Final = 15.0
 _ANSWER_TIMEOUT: Final = 3.0
@@ -65,12 +65,17 @@ _DEAF: Final = 2.0
 
 
 async def measure(
-    target: str, n: int, *, on_call: Callable[[int], None] | None = None
+    target: str,
+    n: int,
+    *,
+    warm_up: int = WARM_UP_CALLS,
+    on_call: Callable[[int], None] | None = None,
 ) -> LatencyReport:
     """Place a few calls to warm up and `n` to measure, one after the other.
 
     Args:
         target: Such as `sip:+12025550142@127.0.0.1:5060`.
+        warm_up: Calls before, which count for nothing.
         on_call: Told how many have been measured.
 
     Raises:
@@ -78,7 +83,7 @@ async def measure(
     """
     samples: list[Sample] = []
     failures: list[str] = []
-    for number in range(-_WARM_UP_CALLS, n):
+    for number in range(-warm_up, n):
         try:
             sample = await _measured_call(target, POINTS[number % len(POINTS)])
         except CallNotAsPlanned as error:
