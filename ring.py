@@ -36,7 +36,7 @@ class _Commands(TyperGroup):
             typer.echo(str(error), err=True)
             code = _WRONG_USE if isinstance(error, ConfigError) else _FAILED
         except KeyboardInterrupt:
-            code = _INTERRUPTED
+            code = ctx.obj
         raise typer.Exit(code)
 
 
@@ -55,14 +55,17 @@ _CONFIG = Path("thirdring.yaml")
 
 
 @app.callback()
-def _prepare() -> None:
-    # Ends a command as Ctrl-C does: what it started is stopped on the way out.
-    signal.signal(signal.SIGTERM, _terminate)
+def _prepare(ctx: typer.Context) -> None:
+    def terminate(_number: int, _frame: object) -> None:
+        ctx.obj = _TERMINATED
+        signal.raise_signal(signal.SIGINT)
+
+    ctx.obj = _INTERRUPTED
+    # SIGTERM ends a command as Ctrl-C does, which asyncio turns into an orderly cancellation. Said
+    # outright, because a shell starts its background programs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, terminate)
     load_environment()
-
-
-def _terminate(_number: int, _frame: object) -> None:
-    raise SystemExit(_TERMINATED)
 
 
 def _log_to_stderr() -> None:

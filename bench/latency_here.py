@@ -1,4 +1,4 @@
-"""`python ring.py latency`: all parts with the reflex model on this machine, measured and judged."""
+"""`python ring.py latency`: all parts on this machine with the reflex model, measured, judged."""
 
 from __future__ import annotations
 

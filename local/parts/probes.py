@@ -73,6 +73,8 @@ def answers_sip(host: str, port: int, user: str) -> Probe:
             return False
         finally:
             transport.close()
+            # Closing takes a turn of the loop, which may be the last one.
+            await asyncio.sleep(0)
         return True
 
     return probe

@@ -7,10 +7,8 @@ import os
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from local.parts.part import running
-from local.parts.ports import LOOPBACK
 from local.parts.stack import Ports, Stack, Wanted, plan
 from thirdring.environment import offer, shadowed
 from thirdring.home import Home
@@ -60,12 +58,12 @@ async def up(
 
 
 def _show(console: Console, stack: Stack) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("part", "address", "log"):
-        table.add_column(heading, no_wrap=True, overflow="ignore")
-    for part in stack.parts:
-        table.add_row(part.name, part.address or f"(no port on {LOOPBACK})", _short(part.log))
-    console.print(table, soft_wrap=True)
+    # Plain lines: a table cuts what a narrow terminal should wrap and a reader wants to copy.
+    rows = [("part", "address", "log")]
+    rows += [(part.name, part.address or "-", _short(part.log)) for part in stack.parts]
+    widths = [max(len(row[column]) for row in rows) + 2 for column in (0, 1)]
+    for name, address, log in rows:
+        console.print(f"{name:<{widths[0]}}{address:<{widths[1]}}{log}", soft_wrap=True)
 
 
 def _short(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,15 +149,12 @@ async def test_a_part_that_is_never_ready_is_stopped(tmp_path: Path, family: Fam
 
 async def test_an_occupied_port_starts_nothing(tmp_path: Path) -> None:
     """The ports of all parts are checked before the first one starts."""
-    loop = asyncio.get_running_loop()
-    holder, _ = await loop.create_datagram_endpoint(
-        asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)
-    )
-    port = Port(holder.get_extra_info("sockname")[1], "udp")
-    blocked = part("blocked", tmp_path, WAIT, ports=(port,))
-    with pytest.raises(PartError, match=rf"blocked cannot listen on 127.0.0.1:{port.number}/udp: "):
-        await enter(part("other", tmp_path, WAIT), blocked)
-    holder.close()
+    with socket.socket(type=socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = Port(holder.getsockname()[1], "udp")
+        blocked = part("blocked", tmp_path, WAIT, ports=(port,))
+        with pytest.raises(PartError, match=rf"blocked cannot listen on .*:{port.number}/udp: "):
+            await enter(part("other", tmp_path, WAIT), blocked)
     assert list(tmp_path.iterdir()) == []
 
 

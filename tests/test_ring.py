@@ -1,0 +1,98 @@
+"""The commands: what a user did wrong is one clear message and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 60
+WEBHOOK = {
+    "THIRDRING_WEBHOOK_URL": "http://127.0.0.1:9/",
+    "THIRDRING_WEBHOOK_SECRET": "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+}
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    ours = ("LIVEKIT_", "OPENAI_", "THIRDRING_")
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**rest, "THIRDRING_HOME": str(home), **more}
+
+
+def ring(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "ring.py", *arguments],
+        cwd=ROOT,
+        env=environment(home, **more),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_check_accepts_our_own_configuration(tmp_path: Path) -> None:
+    """The file that comes with the project is without fault."""
+    done = ring(tmp_path, "check", **WEBHOOK)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "thirdring.yaml: 1 line(s), no problems\n"
+
+
+def test_check_gives_problems_as_json(tmp_path: Path) -> None:
+    """Programs read the same problems as a list, with the same exit code."""
+    done = ring(tmp_path, "check", "--json")
+    problems = json.loads(done.stdout)
+    assert (done.returncode, done.stderr, len(problems)) == (2, "", 2)
+    assert problems[0]["file"] == "thirdring.yaml"
+
+
+def test_the_gateway_without_a_server_says_which_variables_it_needs(tmp_path: Path) -> None:
+    """Nothing starts without access to livekit-server; each missing variable has its line."""
+    done = ring(tmp_path, "gateway", **WEBHOOK)
+    missing = [line.split(" ")[1] for line in done.stderr.splitlines()]
+    assert done.returncode == 2
+    assert missing == ["LIVEKIT_URL:", "LIVEKIT_API_KEY:", "LIVEKIT_API_SECRET:"]
+
+
+@pytest.mark.server
+def test_up_on_an_occupied_port_leaves_nothing_running(tmp_path: Path) -> None:
+    """One line names port and part; the exit code is not 0 and no part was started."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind(("127.0.0.1", 7880))
+            holder.listen()
+        except OSError:
+            pass  # someone else occupies it, which is as good
+        done = ring(tmp_path, "up")
+    assert done.returncode == 1
+    assert "livekit-server cannot listen on 127.0.0.1:7880/tcp" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_command_ends_by_signal(tmp_path: Path, ending: signal.Signals, code: int) -> None:
+    """Ctrl-C and SIGTERM end a command in order: no traceback, and the usual exit codes."""
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "ring.py", "courier"),
+        cwd=ROOT,
+        env=environment(tmp_path, **WEBHOOK),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert command.stderr is not None
+    async with asyncio.timeout(PATIENCE):
+        while b"courier ready" not in await command.stderr.readline():
+            assert command.returncode is None
+        command.send_signal(ending)
+        rest = await command.stderr.read()
+        assert (await command.wait(), b"Traceback" in rest) == (code, False)
