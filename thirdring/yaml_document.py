@@ -306,7 +306,7 @@ def _scalar(node: yaml.ScalarNode) -> object:
     written: str = node.value
     if node.tag == _TAG_PREFIX + "str":
         return written
-    if written in _WORDS and node.style is None:
+    if written in _WORDS:
         return _WORDS[written]
     if _PLAIN_INTEGER.fullmatch(written):
         return int(written)

@@ -103,9 +103,9 @@ def test_values_arrive_typed(tmp_path: Path) -> None:
     assert settings.gateway.rtp_ports == (20000, 20999)
 
 
-# Each row: what stands in the good file, what stands there instead, and the problem without the
+# Each row: what stands in the good file, what stands there instead, and the problems without the
 # name of the file.
-BAD = {
+BAD: dict[str, tuple[str, ...]] = {
     "unknown key": (
         "workflow: patient_questions\n        tools",
         "workflow: patient_questions\n        voise: marin\n        tools",
@@ -117,6 +117,13 @@ BAD = {
         "gatway:",
         "22:1 gatway: unknown key, got gatway; expected one of businesses, default_line, gateway, "
         'version, worker (did you mean "gateway"?)',
+    ),
+    "unknown key of a webhook": (
+        "      secret:",
+        "      Secret:",
+        "11:5 businesses.clinic.webhook.secret: is missing; expected the key `secret`",
+        "13:7 businesses.clinic.webhook.Secret: unknown key, got Secret; expected one of secret, "
+        'url (did you mean "secret"?)',
     ),
     "unknown day": (
         "monday:",
@@ -351,11 +358,12 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_each_mistake_is_told_with_place_value_and_remedy(name: str, tmp_path: Path) -> None:
-    """One mistake gives one problem, word for word."""
-    old, new, expected = BAD[name]
+    """One mistake gives what it should and no more, word for word."""
+    old, new, *expected = BAD[name]
     found = problems(tmp_path, changed(old, new))
     file = str(tmp_path / "thirdring.yaml")
-    assert [f"{file}:{expected.replace('FILE', file)}"] == [str(problem) for problem in found]
+    texts = [f"{file}:{text.replace('FILE', file)}" for text in expected]
+    assert [str(problem) for problem in found] == texts
 
 
 def test_every_mistake_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -73,7 +73,10 @@ def test_a_tab_is_named_as_such(tmp_path: Path) -> None:
 
 
 def test_an_alias_bomb_is_refused_fast_and_in_little_memory(tmp_path: Path) -> None:
-    """Ten levels of ten aliases each would be 10 billion values; it ends at 200,000."""
+    """Ten levels of ten aliases each would be 10 billion values; it ends at 200,000.
+
+    The ceilings leave room for a slow machine: all of them would take days and terabytes.
+    """
     bomb = 'a0: &a0 ["lol"]\n' + "".join(
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 11)
     )
@@ -83,7 +86,7 @@ def test_an_alias_bomb_is_refused_fast_and_in_little_memory(tmp_path: Path) -> N
     seconds, (_, peak) = perf_counter() - began, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert problem.what == "has too many values"
-    assert seconds < 20
+    assert seconds < 60
     assert peak < 200_000_000
 
 
@@ -212,10 +215,10 @@ def businesses(count: int) -> Iterator[str]:
 
 
 def test_a_thousand_businesses_are_read_quickly(tmp_path: Path) -> None:
-    """The ceiling is ten times what it takes; it catches quadratic work only."""
+    """It takes a second; the ceiling is for slow machines and catches quadratic work only."""
     path = tmp_path / "thirdring.yaml"
     path.write_text("".join(businesses(1000)))
     began = perf_counter()
     loaded = config.load(path, workflows=WORKFLOWS, environ=ENVIRON)
-    assert perf_counter() - began < 10
+    assert perf_counter() - began < 30
     assert len(loaded.businesses) == 1000

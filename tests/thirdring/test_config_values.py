@@ -22,6 +22,7 @@ FIELDS = {
     "url": "https://records.example/hook",
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "number": '"+12025550142"',
+    "workflow": "desk",
     "model": "gpt-realtime-2.1",
     "tools": "[]",
     "listen": "127.0.0.1:5060",
@@ -44,7 +45,7 @@ businesses:
       secret: %(secret)s
     lines:
       - number: %(number)s
-        workflow: desk
+        workflow: %(workflow)s
         model: %(model)s
         tools: %(tools)s
 gateway:
@@ -96,6 +97,8 @@ GOOD = [
     ("listen", "'[::1]:5060'"),
     ("allowed_addresses", "[192.0.2.7, 198.51.100.0/24, '2001:db8::/32']"),
     ("rtp_ports", "1024-1063"),
+    ("tools", ""),
+    ("tools", "~"),
 ]
 
 BAD = [
@@ -108,6 +111,7 @@ BAD = [
     ("time_zone", "../../etc/passwd"),
     ("time_zone", "''"),
     ("time_zone", "5"),
+    ("workflow", "true"),
     ("fact", "Parking"),
     ("fact", "'{{'"),
     ("text", "x" * 2001),

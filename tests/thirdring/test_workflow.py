@@ -132,6 +132,22 @@ def test_a_broken_folder_is_told_with_file_line_and_field(name: str, package: Pa
     assert str(problem).startswith(f"{desks}/{expected}")
 
 
+def test_instructions_that_are_no_text_are_a_problem(package: Package, tmp_path: Path) -> None:
+    """A file in another encoding is refused, not guessed."""
+    desks = package()
+    (tmp_path / desks / "front_desk" / "instructions.md").write_bytes(b"caf\xe9")
+    with pytest.raises(ConfigError, match=r"1:1 file: cannot be read \(UnicodeDecodeError\)"):
+        discover(desks)
+
+
+def test_a_workflow_from_a_function_has_problems_too(package: Package) -> None:
+    """Where no `Workflow(...)` stands in the file, the problem is about its first line."""
+    code = CODE.replace('"front_desk"', '"x"').replace("Workflow(\n", "make(\n")
+    code = code.replace("\n\n\nworkflow", "\n\n\nmake = Workflow\nworkflow", 1)
+    with pytest.raises(ConfigError, match=r"__init__\.py:1:1 workflow\.name: is 'x'"):
+        discover(package(code=code))
+
+
 def test_all_problems_are_told_at_once(package: Package) -> None:
     """Mistakes in code, instructions and shared text come in one error."""
     code = CODE.replace('"front_desk"', '"back_desk"')
