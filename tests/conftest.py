@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from thirdring.home import Home
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 # Marks whose tests may be skipped on a machine of CI: nothing there can provide what they need.
 MAY_SKIP = frozenset({"livekit_sip"})
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("thirdring", deadline=None)
+hypothesis.settings.load_profile("thirdring")
 
 _unexpected = pytest.StashKey[list[str]]()
 
