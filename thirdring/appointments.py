@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from thirdring.settings import Business, OpeningHours, Weekday
 from thirdring.store import Store, from_text, to_text
@@ -78,10 +78,9 @@ def slots_of(business: Business, day: date) -> Iterator[Slot]:
 
 def _bounds(business: Business, day: date, span: OpeningHours) -> tuple[datetime, datetime]:
     """In UTC, where a day with a change of clocks has no gap and no repetition."""
-    closing_day = day + timedelta(days=1) if span.closes == time(0) else day
     return (
         datetime.combine(day, span.opens, business.time_zone).astimezone(UTC),
-        datetime.combine(closing_day, span.closes, business.time_zone).astimezone(UTC),
+        datetime.combine(day, span.closes, business.time_zone).astimezone(UTC),
     )
 
 

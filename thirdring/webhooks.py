@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import ip_address
 
 import httpx
 from pydantic import SecretStr
 
+from thirdring.config_schema import is_loopback
 from thirdring.settings import WebhookEndpoint
 
 __all__ = [
@@ -129,18 +129,9 @@ def refusal(url: str) -> str | None:
         return "no host in it"
     if parsed.userinfo:
         return "user and password in it; the signature is what proves who sent it"
-    if parsed.scheme == "https" or (parsed.scheme == "http" and _is_loopback(parsed.host)):
+    if parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host)):
         return None
     return "neither https nor http to a loopback address"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def open_client() -> httpx.AsyncClient:

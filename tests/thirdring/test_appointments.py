@@ -59,13 +59,6 @@ def test_the_hour_that_is_left_out_is_not_offered() -> None:
     assert [slot.id[-4:] for slot in slots] == ["0000", "0100", "0300"]
 
 
-def test_a_day_may_end_at_midnight() -> None:
-    """A span that closes at 00:00 lasts to the end of its day."""
-    hours = {Weekday.TUESDAY: (OpeningHours(opens=time(22), closes=time(0)),)}
-    late = CLINIC.model_copy(update={"hours": hours, "slot_minutes": 60})
-    assert [slot.id[-4:] for slot in slots_of(late, TUESDAY)] == ["2200", "2300"]
-
-
 async def test_a_reservation_takes_its_slot(book: AppointmentBook) -> None:
     """What is reserved is not free any more; its neighbours are."""
     appointment = await book.reserve(wish("k1", slot=HALF_PAST), now=at(0))
