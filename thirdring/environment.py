@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values, load_dotenv
+from dotenv import dotenv_values
 
 from thirdring.errors import PhoneError
 from thirdring.home import Home
@@ -27,12 +27,14 @@ _TOGETHER = (
 def load_environment(folder: Path | None = None) -> None:
     """Add to the environment what `.env.local` and a running `ring.py up` say.
 
-    What is set already stays.
+    What is set already stays. An empty value counts as none, as in a copy of `.env.example`.
 
     Args:
         folder: Where `.env.local` is; the current one by default.
     """
-    load_dotenv((folder or Path.cwd()) / ".env.local", override=False)
+    for name, value in dotenv_values((folder or Path.cwd()) / ".env.local").items():
+        if value and not os.environ.get(name):
+            os.environ[name] = value
     values = offered(Home.from_environment(os.environ))
     own = shadowed(values, os.environ)
     os.environ.update({name: value for name, value in values.items() if name not in own})

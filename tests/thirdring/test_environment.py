@@ -83,3 +83,12 @@ def test_access_to_a_service_is_never_mixed(home: Home) -> None:
         load_environment()
     assert "OPENAI_BASE_URL" not in os.environ
     assert os.environ["X_TEST"] == "x"
+
+
+def test_an_empty_value_is_none(tmp_path: Path) -> None:
+    """A copy of .env.example that nobody has filled in changes nothing."""
+    example = Path(__file__).parents[2] / ".env.example"
+    (tmp_path / ".env.local").write_text(example.read_text())
+    before = dict(os.environ)
+    load_environment()
+    assert dict(os.environ) == before
