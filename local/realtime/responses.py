@@ -139,7 +139,7 @@ class Responder:
                     self._finish(response, "incomplete", details)
                     return
         except BrainError as error:
-            logger.warning("no reply", extra={"code": error.code, "why": str(error)})
+            logger.warning("no reply (%s): %s", error.code, error)
             problem = {"type": "server_error", "code": error.code, "message": str(error)}
             self._finish(response, "failed", {"type": "failed", "error": problem})
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator
@@ -81,37 +82,47 @@ class RealtimeServer:
     _engine: Engine
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
 
+    @property
+    def sessions(self) -> int:
+        """How many clients are connected."""
+        return len(self._sockets)
+
     async def health(self, request: web.Request) -> web.Response:
         """Answer once everything is loaded and warm; before, nothing listens."""
         del request
         return web.json_response(
-            {"status": "ok", "mode": self._settings.mode, "sessions": len(self._sockets)}
+            {"status": "ok", "mode": self._settings.mode, "sessions": self.sessions}
         )
 
     async def realtime(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
         if not _is_allowed(request, self._settings.api_key):
             return _unauthorized()
-        socket = web.WebSocketResponse(max_msg_size=_MAX_FRAME, heartbeat=20)
+        socket = web.WebSocketResponse(
+            max_msg_size=_MAX_FRAME, heartbeat=20, timeout=_GOODBYE_SECONDS
+        )
         await socket.prepare(request)
         self._sockets.add(socket)
         model = request.query.get("model", "")
-        logger.info("connected", extra={"model": model})
+        logger.info("connected: %s, model %s", request.remote, model or "(none)")
         session = RealtimeSession(self._engine, model, socket.send_str)
         try:
             await session.run(_frames(socket))
         except SlowClient as error:
-            logger.warning("dropped a client", extra={"why": str(error)})
+            logger.warning("dropped %s: %s", request.remote, error)
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"events left unread")
         finally:
             self._sockets.discard(socket)
-            logger.info("disconnected", extra={"model": model})
+            logger.info("disconnected: %s", request.remote)
         return socket
 
     async def close(self) -> None:
         """Tell every client that the server goes."""
-        for socket in tuple(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops")
+        goodbyes = (
+            socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops")
+            for socket in self._sockets
+        )
+        await asyncio.gather(*goodbyes)
 
 
 async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[str]:
@@ -207,5 +218,4 @@ async def serve(settings: Settings, engine: Engine | None = None) -> AsyncIterat
         port = runner.addresses[0][1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         server.url = f"http://{host}:{port}/v1"
-        logger.info("listening", extra={"url": server.url, "mode": settings.mode})
         yield server

@@ -8,6 +8,7 @@ otherwise a caller could not interrupt.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -93,8 +94,10 @@ class RealtimeSession:
                     await self._receive(frame)
                 for task in self._running:
                     task.cancel()
-        except* SlowClient as group:
-            raise SlowClient(str(group.exceptions[0])) from None
+        except BaseExceptionGroup as group:
+            if slow := group.subgroup(SlowClient):
+                raise SlowClient(str(slow.exceptions[0])) from None
+            raise
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = self._tasks.create_task(work)
@@ -103,14 +106,15 @@ class RealtimeSession:
         return task
 
     def _emit(self, message: JsonObject) -> None:
+        if self._outbox.qsize() >= _MOST_UNSENT:
+            raise SlowClient(f"{_MOST_UNSENT} events were left unread")
         self._outbox.put_nowait(message)
 
     async def _write(self) -> None:
-        while True:
-            message = await self._outbox.get()
-            if self._outbox.qsize() > _MOST_UNSENT:
-                raise SlowClient(f"{self._outbox.qsize()} events were left unread")
-            await self.send(json.dumps(message))
+        # A client that has gone is noticed by the reader, which then ends the session.
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await self.send(json.dumps(await self._outbox.get()))
 
     async def _receive(self, frame: str) -> None:
         event_id = None
@@ -119,7 +123,7 @@ class RealtimeSession:
             event_id = message.event_id
             await self._do(message)
         except Refusal as refusal:
-            logger.info("refused", extra={"code": refusal.code, "why": str(refusal)})
+            logger.info("refused (%s): %s", refusal.code, refusal)
             self._emit(error_event(refusal, event_id or _event_id(frame)))
 
     async def _do(self, message: protocol.ClientEvent) -> None:

@@ -28,7 +28,10 @@ from local.realtime.voice import Piper
 Event = dict[str, Any]
 
 WORKFLOWS = Path(__file__).parents[3] / "workflows"
-INSTRUCTIONS = "You are the virtual receptionist of Riverside Clinic. Be brief."
+INSTRUCTIONS = (
+    "You are the virtual receptionist of Riverside Clinic, on the phone.\n"
+    "- The clinic: Riverside Clinic, 12 River Street. Parking is free."
+)
 FUNCTIONS = ("opening_hours", "find_slots", "book_appointment", "end_call")
 HANG = 20.0
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
+from local.realtime.reflex import ReflexBrain, ReflexEars, ReflexScribe, ToneVoice
 from local.realtime.server import RealtimeServer, Settings, serve
+from local.realtime.session import Engine, RealtimeSession, SlowClient
 
 if TYPE_CHECKING:
     from tests.local.realtime.conftest import Client, Connect
 
 QUIET = base64.b64encode(bytes(9600)).decode()
+
+
+async def until_sessions(server: RealtimeServer, count: int) -> None:
+    """Ask for the health until so many sessions are told."""
+    expected = {"status": "ok", "mode": "reflex", "sessions": count}
+    async with asyncio.timeout(20), aiohttp.ClientSession() as http:
+        told = None
+        while told != expected:
+            async with http.get(server.url.replace("/v1", "/healthz")) as response:
+                told = await response.json()
 
 
 async def test_configuration_is_merged_deeply(reflex: Client) -> None:
@@ -195,19 +208,41 @@ async def test_a_key_is_asked_for_when_one_is_set() -> None:
             assert (await socket.receive_json())["type"] == "session.created"
 
 
+async def test_a_client_that_does_not_read_is_dropped() -> None:
+    """Its session ends instead of keeping events for ever."""
+    never = asyncio.Event()
+
+    async def stuck(text: str) -> None:
+        await never.wait()
+
+    async def frames() -> AsyncIterator[str]:
+        while True:
+            yield '{"type": "input_audio_buffer.clear"}'
+
+    engine = Engine(ReflexEars, ReflexScribe(), ReflexBrain(), ToneVoice())
+    with pytest.raises(SlowClient, match="left unread"):
+        await RealtimeSession(engine, "test", stuck).run(frames())
+
+
+async def test_a_client_that_vanishes_leaves_no_trace(
+    reflex_server: RealtimeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A connection that is cut in the middle of a reply ends its session without an error."""
+    async with aiohttp.ClientSession() as http:
+        socket = await http.ws_connect(f"{reflex_server.url}/realtime")
+        await socket.send_json({"type": "response.create"})
+        while (await socket.receive_json())["type"] != "response.output_audio.delta":
+            pass
+        transport = socket.get_extra_info("socket")
+        assert transport is not None
+        transport.shutdown(2)
+        await until_sessions(reflex_server, 0)
+        await socket.close()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_health_counts_sessions(reflex_server: RealtimeServer, connect: Connect) -> None:
     """`/healthz` tells the mode and how many are connected, and forgets those that left."""
-    async with aiohttp.ClientSession() as http:
-        url = reflex_server.url.replace("/v1", "/healthz")
-
-        async def health() -> object:
-            async with http.get(url) as response:
-                return await response.json()
-
-        async with connect(reflex_server), connect(reflex_server):
-            assert await health() == {"status": "ok", "mode": "reflex", "sessions": 2}
-        gone = {"status": "ok", "mode": "reflex", "sessions": 0}
-        async with asyncio.timeout(20):
-            # The count is at the other end of HTTP, which has no event to wait for.
-            while await health() != gone:
-                pass
+    async with connect(reflex_server), connect(reflex_server):
+        await until_sessions(reflex_server, 2)
+    await until_sessions(reflex_server, 0)

@@ -112,6 +112,7 @@ async def test_a_question_in_between_leaves_the_goal_open(text: Client) -> None:
         ("Can you tell me about the clinic?", "insurance card"),
         ("I have chest pain.", "9 1 1"),
         ("Hello?", "How can I help"),
+        ("Where are you located?", "We are at 12 River Street."),
     ],
 )
 async def test_questions_that_need_no_tool(text: Client, question: str, part: str) -> None:
