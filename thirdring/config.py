@@ -6,7 +6,9 @@ each value is checked (`config_schema`), then what they demand of each other (`c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from types import NoneType
@@ -40,14 +42,15 @@ def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str,
     Raises:
         ConfigError: Everything that is wrong with the file, in its order.
     """
-    document = Document.read(path)
-    findings = Findings(document)
-    _put_variables_in(document, findings, environ)
-    file = _validated(document, findings)
-    check(findings, workflows)
-    findings.raise_any()
-    assert file is not None
-    return file.settings()
+    with _collecting_no_garbage():
+        document = Document.read(path)
+        findings = Findings(document)
+        _put_variables_in(document, findings, environ)
+        file = _validated(document, findings)
+        check(findings, workflows)
+        findings.raise_any()
+        assert file is not None
+        return file.settings()
 
 
 def warnings(settings: Settings, today: date) -> list[str]:
@@ -68,6 +71,18 @@ def warnings(settings: Settings, today: date) -> list[str]:
         if network.prefixlen == 0
     ]
     return lines
+
+
+@contextmanager
+def _collecting_no_garbage() -> Iterator[None]:
+    """Halve the time: the collector walks all that is read again and again, and frees nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _put_variables_in(document: Document, findings: Findings, environ: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import date, time
 from pathlib import Path
 
@@ -88,6 +89,13 @@ def test_the_file_of_the_repository_is_good() -> None:
     business, line = settings.find("+12025550142") or pytest.fail("no line")
     assert (business.slug, line.workflow) == ("riverside_clinic", "patient_questions")
     assert config.warnings(settings, date(2027, 6, 1)) == []
+
+
+def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    """It rests while a file is read, good or bad, and goes on afterwards."""
+    load(tmp_path, GOOD)
+    problems(tmp_path, "")
+    assert gc.isenabled()
 
 
 def test_values_arrive_typed(tmp_path: Path) -> None:
