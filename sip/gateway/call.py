@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import baresip
-from baresip import BaresipError, CallState, Event, StackEvent, StaleHandleError
+from baresip import CallState, Event, StackEvent, StaleHandleError
 from livekit import rtc
 
 from sip.gateway.audio import CallerVoice, RoomVoices
@@ -212,28 +212,42 @@ class BridgedCall:
             self._ended.set_result(end)
 
     async def _part(self, todo: Farewell) -> None:
+        """Take leave of both sides; a cancellation waits until that is done.
+
+        Cut short, it could abandon a connection half way, and for that the SDK ends the process:
+        "timed out waiting for ReadyForRoomEventRequest", then SIGTERM.
+        """
+        parting = asyncio.ensure_future(
+            asyncio.gather(
+                self._part_from_caller(todo), self._part_from_room(todo), return_exceptions=True
+            )
+        )
         try:
-            async with asyncio.timeout(self._patience.farewell), asyncio.TaskGroup() as group:
-                group.create_task(self._part_from_caller(todo))
-                group.create_task(self._part_from_room(todo))
-        except* TimeoutError:
-            logger.warning("gateway call took too long to end", extra=self._fields())
-        except* Exception:
-            logger.exception("gateway call could not be ended well", extra=self._fields())
+            await asyncio.shield(parting)
+        finally:
+            await asyncio.wait({parting})
+            for problem in parting.result():
+                if isinstance(problem, BaseException):
+                    logger.warning(
+                        "gateway call did not end well", exc_info=problem, extra=self._fields()
+                    )
 
     async def _part_from_caller(self, todo: Farewell) -> None:
         if not todo.hang_up or self._sip.state is CallState.CLOSED:
             return
-        try:
-            await self._sip.hangup()
+        async with asyncio.timeout(self._patience.farewell):
+            try:
+                await self._sip.hangup()
+            except StaleHandleError:
+                return
             await self._closed.wait()
-        except BaresipError as error:
-            logger.debug("hang-up of a call that was gone: %s", error)
 
     async def _part_from_room(self, todo: Farewell) -> None:
-        await self._room.leave(CallStatus.HANGUP if todo.leave else None)
-        if todo.delete:
-            await self._room.delete()
+        await self._room.settle()
+        async with asyncio.timeout(self._patience.farewell):
+            await self._room.leave(CallStatus.HANGUP if todo.leave else None)
+            if todo.delete:
+                await self._room.delete()
 
     def _fields(self) -> dict[str, object]:
         return {

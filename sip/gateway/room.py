@@ -55,7 +55,7 @@ class CallRoom:
         """
         options = rtc.RoomOptions(dynacast=False, connect_timeout=2)
         # A connection that is abandoned half way completes in the SDK and leaves a ghost behind,
-        # so it is always brought to its end, and `leave` waits for that.
+        # so it is always brought to its end; `settle` waits for that.
         self._connecting = asyncio.ensure_future(
             self.room.connect(self._access.url, self._token(), options)
         )
@@ -115,10 +115,15 @@ class CallRoom:
         """Publish a digit that the caller pressed."""
         await self.room.local_participant.publish_dtmf(code=DIGIT_CODES[digit], digit=digit)
 
-    async def leave(self, status: CallStatus | None) -> None:
-        """Say `status`, if any, and leave as a client that hangs up does (CLIENT_INITIATED)."""
+    async def settle(self) -> None:
+        """Wait until the room is either connected or never will be; the SDK sets the limit."""
         if self._connecting is not None:
             await asyncio.wait({self._connecting})
+            if not self._connecting.cancelled():
+                self._connecting.exception()
+
+    async def leave(self, status: CallStatus | None) -> None:
+        """Say `status`, if any, and leave as a client that hangs up does (CLIENT_INITIATED)."""
         if self.room.isconnected():
             if status is not None:
                 await self.tell(status)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -137,7 +137,8 @@ def run_gateway(access: LiveKitAccess) -> RunGateway:
         serving = asyncio.create_task(
             serve(settings, access, on_ready=ready.set_result, patience=patience)
         )
-        await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+        first: set[asyncio.Future[Any]] = {serving, ready}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         try:
             if serving.done():
                 serving.result()

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import shutil
 import socket
+import struct
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -114,9 +116,10 @@ async def test_sipp_is_one_call_too_many(
     run_gateway: RunGateway, server: api.LiveKitAPI, tmp_path: Path
 ) -> None:
     """Over the limit: 486, and no room for the call that was refused."""
-    async with run_gateway(max_calls=1) as address, calling_from(
-        "127.0.0.1", (address.host, address.port), caller="+15550137"
-    ) as phone:
+    async with (
+        run_gateway(max_calls=1) as address,
+        calling_from("127.0.0.1", (address.host, address.port), caller="+15550137") as phone,
+    ):
         phone.invite(LINE)
         await room_of(server, "+15550137")
         await sipp("busy.xml", address, tmp_path, caller="+15550138")
@@ -128,13 +131,16 @@ async def test_sipp_is_one_call_too_many(
 
 @contextlib.asynccontextmanager
 async def _baresip(folder: Path, target: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    with wave.open(str(folder / "tone.wav"), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(struct.pack("<8h", 0, 9000, 16000, 9000, 0, -9000, -16000, -9000) * 20000)
     port = _free_udp_port()
     (folder / "config").write_text(
         f"sip_listen 127.0.0.1:{port}\n"
-        "audio_source ausine,1000\naudio_player aubridge,none\n"
+        f"audio_source aufile,{folder}/tone.wav\naudio_player aubridge,none\n"
         "ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\n"
         "rtp_ports 27000-27100\nmodule_path /usr/lib/baresip/modules\n"
-        "module stdio.so\nmodule g711.so\nmodule ausine.so\nmodule aubridge.so\n"
+        "module stdio.so\nmodule g711.so\nmodule aufile.so\nmodule aubridge.so\n"
         "module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n"
     )
     (folder / "accounts").write_text(
@@ -145,6 +151,8 @@ async def _baresip(folder: Path, target: str) -> AsyncIterator[asyncio.subproces
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
+        # Should it fail, it sends SIGTERM to its whole process group.
+        start_new_session=True,
     )
     try:
         yield process
