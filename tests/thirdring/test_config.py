@@ -122,8 +122,8 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
     "unknown key at the top": (
         "gateway:",
-        "gatway:",
-        "22:1 gatway: unknown key, got gatway; expected one of businesses, default_line, gateway, "
+        "gatewayy:",
+        "22:1 gatewayy: unknown key, got gatewayy; expected one of businesses, default_line, gateway, "
         'version, worker (did you mean "gateway"?)',
     ),
     "unknown key of a webhook": (
@@ -135,8 +135,8 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
     "unknown day": (
         "monday:",
-        "mondey:",
-        "9:7 businesses.clinic.hours.mondey: unknown key, got mondey; expected one of friday, "
+        "mondayy:",
+        "9:7 businesses.clinic.hours.mondayy: unknown key, got mondayy; expected one of friday, "
         "monday, saturday, sunday, thursday, tuesday, wednesday "
         '(did you mean "monday"?)',
     ),

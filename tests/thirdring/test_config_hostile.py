@@ -43,7 +43,7 @@ NOT_YAML: dict[str, tuple[str | bytes, int, int, str]] = {
     "undefined alias": ("version: *one\n", 1, 10, "is not YAML"),
     "unknown directive": ("%YAML 3.0\n---\na: 1\n", 1, 1, "is not YAML"),
     "two documents": ("version: 1\n---\nversion: 1\n", 2, 1, "a second document"),
-    "not UTF-8": (b"version: 1\nname: caf\xe9\n", 2, 10, "is not UTF-8"),
+    "not UTF-8": (b"version: 1\nname: \xe9\n", 2, 7, "is not UTF-8"),
     "UTF-16": ("version: 1\n".encode("utf-16"), 1, 1, "is not UTF-8"),
     "control character": ("version: 1\nname: a\x07b\n", 2, 8, "has the control character U+0007"),
     "deep flow": ("version: 1\na: " + "[" * 100_000, 2, 35, "is nested too deeply"),

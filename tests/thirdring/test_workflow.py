@@ -135,7 +135,7 @@ def test_a_broken_folder_is_told_with_file_line_and_field(name: str, package: Pa
 def test_instructions_that_are_no_text_are_a_problem(package: Package, tmp_path: Path) -> None:
     """A file in another encoding is refused, not guessed."""
     desks = package()
-    (tmp_path / desks / "front_desk" / "instructions.md").write_bytes(b"caf\xe9")
+    (tmp_path / desks / "front_desk" / "instructions.md").write_bytes(b"\xe9")
     with pytest.raises(ConfigError, match=r"1:1 file: cannot be read \(UnicodeDecodeError\)"):
         discover(desks)
 
