@@ -122,8 +122,8 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
     "unknown key at the top": (
         "gateway:",
-        "gatewayy:",
-        "22:1 gatewayy: unknown key, got gatewayy; expected one of businesses, default_line, gateway, "
+        "gatewya:",
+        "22:1 gatewya: unknown key, got gatewya; expected one of businesses, default_line, gateway, "
         'version, worker (did you mean "gateway"?)',
     ),
     "unknown key of a webhook": (

@@ -23,9 +23,9 @@ def test_placeholders_are_listed() -> None:
 
 def test_an_unknown_fact_is_an_error_that_names_it() -> None:
     """A template never goes to a caller with a hole in it."""
-    with pytest.raises(UnknownFact, match=r"\{\{ nmae \}\}") as caught:
-        fill("Hello {{ nmae }}", {"name": "Ada"})
-    assert caught.value.name == "nmae"
+    with pytest.raises(UnknownFact, match=r"\{\{ neme \}\}") as caught:
+        fill("Hello {{ neme }}", {"name": "Ada"})
+    assert caught.value.name == "neme"
     assert isinstance(caught.value, PhoneError)
 
 
