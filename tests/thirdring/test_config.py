@@ -122,8 +122,8 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
     "unknown key at the top": (
         "gateway:",
-        "gatewya:",
-        "22:1 gatewya: unknown key, got gatewya; expected one of businesses, default_line, gateway, "
+        "gatewy:",
+        "22:1 gatewy: unknown key, got gatewy; expected one of businesses, default_line, gateway, "
         'version, worker (did you mean "gateway"?)',
     ),
     "unknown key of a webhook": (
