@@ -118,7 +118,7 @@ def _to_bytes(start: str, headers: Headers, body: bytes) -> bytes:
 
 
 def parse_message(data: bytes) -> Request | Response | None:
-    """Return the message, or None for what is not one (keep-alives, noise)."""
+    """Return the message, or None for what is not one (a keep-alive, noise)."""
     head, _, body = data.partition(b"\r\n\r\n")
     # RFC 3261 section 7.3.1: a line that begins with white space goes on with the one before.
     lines = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "replace").lstrip()).split("\r\n")
