@@ -9,6 +9,7 @@ import re
 from datetime import date, timedelta
 
 __all__ = [
+    "bare",
     "digits",
     "find_day",
     "find_name",
@@ -48,6 +49,11 @@ def plain(text: str) -> str:
     """Return a text in lower case with straight apostrophes and single spaces."""
     text = text.lower().replace("\u2019", "'")
     return re.sub(r"\s+", " ", text).strip()
+
+
+def bare(text: str) -> str:
+    """Return a plain text without punctuation, as rules match it."""
+    return plain(re.sub(r"[^\w' ]+", " ", text.replace("\u2019", "'")))
 
 
 def _tokens(text: str) -> list[str]:

@@ -144,7 +144,7 @@ class _Dialogue:
             if item.kind == "function_call_output":
                 state = self._result(state, names.get(item.call_id, ""), item.text)
             elif item.kind == "message" and item.role == "user":
-                state = self._turn(state, words.plain(item.text), item.text)
+                state = self._turn(state, words.bare(item.text), item.text)
         return state
 
     def _turn(self, state: _State, text: str, original: str) -> _State:

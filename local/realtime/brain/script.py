@@ -37,7 +37,10 @@ def _keywords(words: Any) -> Any:
 
 
 Keywords = Annotated[re.Pattern[str], BeforeValidator(_keywords)]
-"""A list of words, phrases or regular expressions, any of which must occur as whole words."""
+"""A list of words, phrases or regular expressions, any of which must occur as whole words.
+
+What is heard comes without punctuation, but with apostrophes.
+"""
 
 
 class Slot(_Part):

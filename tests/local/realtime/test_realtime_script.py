@@ -129,6 +129,14 @@ async def test_the_caller_says_goodbye(text: Client) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "words", ["No, thank you.", "Thanks. Bye-bye!", "That\u2019s all.", "Thank you the bye."]
+)
+async def test_goodbye_in_many_ways(text: Client, words: str) -> None:
+    """As people say it and as recognition writes it, it ends the call."""
+    assert call_of(await text.ask(words))["name"] == "end_call"
+
+
 async def test_words_that_mean_nothing(text: Client) -> None:
     """The first time it asks again, the second time it refers to staff."""
     assert "did not catch" in await text.answer("Purple elephants dance")
