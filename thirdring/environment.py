@@ -72,7 +72,7 @@ def offer(home: Home, values: Mapping[str, str]) -> Iterator[Path]:
         PhoneError: Another one offers already.
     """
     path = _file(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         try:

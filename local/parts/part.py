@@ -109,7 +109,8 @@ class _Crew:
 
 @asynccontextmanager
 async def _leashed(part: Part) -> AsyncIterator[asyncio.subprocess.Process]:
-    part.log.parent.mkdir(parents=True, exist_ok=True)
+    # Logs may hold what was said.
+    part.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with part.log.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(_LEASH), str(part.grace), *part.argv),
