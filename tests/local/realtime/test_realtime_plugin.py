@@ -14,6 +14,8 @@ from livekit.agents.llm import function_tool
 from livekit.plugins import openai
 from openai.types.realtime.realtime_audio_input_turn_detection import ServerVad
 
+from local.realtime.reflex import tone
+
 if TYPE_CHECKING:
     from local.realtime.server import RealtimeServer
     from local.realtime.voice import Piper
@@ -163,3 +165,21 @@ async def test_a_reconnect_replays_the_conversation(
     await asyncio.wait_for(replayed, HANG)
     await session.update_chat_ctx(user_text(session, "Tuesday would be good"))
     assert (await call_of(await session.generate_reply())).name == "find_slots"
+
+
+async def test_the_reflex_interrupts_its_greeting_for_the_plugin(
+    reflex_server: RealtimeServer,
+) -> None:
+    """The plugin's own cancel, sent for the greeting, does not hit the answer to the burst."""
+    model = openai.realtime.RealtimeModel(base_url=reflex_server.url, api_key="none")
+    session = model.session()
+    greeting = await session.generate_reply(instructions="Greet.")
+    message = await anext(aiter(greeting.message_stream))
+    await anext(aiter(message.audio_stream))
+    session.on("input_speech_started", lambda _: session.interrupt())
+    answered = arrival(session, "generation_created")
+    speak(session, tone(700, 0.1))
+    _, _, seconds = await read(await asyncio.wait_for(answered, HANG))
+    assert seconds == pytest.approx(0.2)
+    await session.aclose()
+    await model.aclose()

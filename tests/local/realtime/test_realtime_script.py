@@ -56,7 +56,8 @@ async def test_booking_from_the_first_word_to_the_reference(text: Client) -> Non
     call = call_of(await text.ask("Can I book an appointment for Tuesday?"))
     assert (call["name"], json.loads(call["arguments"])) == ("find_slots", {"day": "tuesday"})
     assert text_of(await text.result(call, SLOTS)) == (
-        "I have 9 AM, 9:30 AM or 10 AM on Tuesday, November 24. Which one would you like?"
+        "Let me see. I have 9 AM, 9:30 AM or 10 AM on Tuesday, November 24. "
+        "Which one would you like?"
     )
     assert "full name" in await text.answer("The 9:30 please.")
     call = call_of(await text.ask("My name is Ann Baker."))
