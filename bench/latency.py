@@ -56,7 +56,7 @@ _PAUSE_BEFORE_BURST: Final = (0.2, 0.6)
 _PAUSE_BETWEEN_CALLS: Final = (0.8, 1.2)
 _ANSWER_HZ: Final = 1000.0
 _BEFORE_ANY_EFFECT: Final = 0.06
-"""No path is this short: until then after a burst the greeting sounds unchanged."""
+"""Hardly a path is this short: until then after a burst the greeting sounds unchanged."""
 _FADED: Final = 15.0
 """A tone that is so many dB weaker than it was is gone."""
 _STAYS_AWAY: Final = 0.4
@@ -148,8 +148,8 @@ def barge_in_ms(log: CallLog, burst: Utterance) -> float | None:
     if not greeting:
         return None
     decoded = np.concatenate([_samples(packet) for packet in greeting])
-    frequency = strongest_tone(decoded)
-    gone = level_of_tone(decoded, frequency) - _FADED
+    frequency = strongest_tone(decoded, apart_from=_ANSWER_HZ)
+    gone = level_of_tone(decoded, frequency, (_ANSWER_HZ,)) - _FADED
     last = burst.started_at
     for packet in log.received:
         if packet.at <= burst.started_at:

@@ -16,11 +16,18 @@ __all__ = ["level_of_tone", "strongest_tone"]
 _WINDOW: Final = 80
 
 
-def strongest_tone(samples: Samples) -> float:
-    """Return the frequency of the strongest tone in Hz, to about 5 Hz."""
+def strongest_tone(samples: Samples, apart_from: float | None = None) -> float:
+    """Return the frequency of the strongest tone in Hz, to about 5 Hz.
+
+    Args:
+        apart_from: A tone that does not count, nor what is within 150 Hz of it.
+    """
     padded = 4096
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), padded))
-    return float(np.argmax(spectrum)) * CLOCK_RATE / padded
+    frequencies = np.fft.rfftfreq(padded, 1 / CLOCK_RATE)
+    if apart_from is not None:
+        spectrum[np.abs(frequencies - apart_from) < 150] = 0
+    return float(frequencies[np.argmax(spectrum)])
 
 
 def level_of_tone(samples: Samples, frequency: float, others: Sequence[float] = ()) -> float:

@@ -124,6 +124,8 @@ class MediaStream:
         """Begin to listen, and to send (at first silence) unless `transmit` is False."""
         self._transmitting = transmit
         self._remote = remote
+        # A thread that computes gives way to the packets after 0.5 ms instead of 5.
+        sys.setswitchinterval(min(sys.getswitchinterval(), 0.0005))
         self._thread.start()
 
     def redirect(self, remote: AudioAnswer) -> None:
@@ -267,7 +269,13 @@ def _arrival(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
 
 
 def _raise_priority() -> None:
-    """Put this thread before others where the machine allows it; pacing is reported either way."""
+    """Let this thread run the moment its time comes, where the machine allows it (root does).
+
+    On a busy machine packets would else leave up to 30 ms late, whatever the thread's nice value:
+    Linux weighs whole sessions against each other. The thread sleeps nearly always, so it takes
+    nothing from what is measured. How well packets were paced is reported either way.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
+            policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+            os.sched_setscheduler(0, policy, os.sched_param(1))

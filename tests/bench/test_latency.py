@@ -76,6 +76,8 @@ def test_mouth_to_ear_ends_with_the_first_sound() -> None:
 def test_tones_are_told_apart() -> None:
     """Frequency to 5 Hz; the level of a tone in the presence of another."""
     assert strongest_tone(tone(440, 60)) == pytest.approx(440, abs=5)
+    both = np.concatenate([GREETING, ANSWER, ANSWER])
+    assert strongest_tone(both, apart_from=1000) == pytest.approx(440, abs=10)
     assert level_of_tone(tone(440, 20, level=-20), 440) == pytest.approx(-23, abs=0.2)
     assert level_of_tone(ANSWER, 440, (1000,)) < -60
 

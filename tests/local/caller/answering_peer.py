@@ -103,6 +103,7 @@ class AnsweringPeer(asyncio.DatagramProtocol):
                 self.manners.ignored_invites -= 1
                 return
             self._invite, self._caller = request, caller
+            self._quiet_packets = 50  # each caller finds it armed
             self._answer_call(request)
         elif request.method == "CANCEL":
             self.send(self._response(request, 200, "OK"))
