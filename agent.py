@@ -10,10 +10,14 @@ from livekit.agents import AgentServer, JobContext, JobProcess, cli
 
 from sip import answering
 from thirdring import AGENT_NAME, config, workflow
+from thirdring.access import LIVEKIT_VARIABLES, require
 from thirdring.clock import SystemClock
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError
 from thirdring.home import Home
+
+if __name__ == "__main__" and "--help" in sys.argv:
+    cli.run_app(AgentServer())
 
 load_environment()
 
@@ -29,6 +33,8 @@ def _switchboard() -> answering.Switchboard:
 
 try:
     board = _switchboard()
+    # The console has a room of its own.
+    require(os.environ, "OPENAI_API_KEY", *(() if "console" in sys.argv else LIVEKIT_VARIABLES))
 except ConfigError as error:
     # A broken file stops the worker here, never a caller later.
     sys.stderr.write(f"{error}\n")
@@ -56,7 +62,8 @@ server = AgentServer(
     num_idle_processes=board.settings.worker.idle_processes,
     preload_modules=["sip.answering", "thirdring.preload"],
     host=os.environ.get("THIRDRING_WORKER_HOST", "127.0.0.1"),
-    port=int(os.environ.get("THIRDRING_WORKER_PORT", "8081")),
+    # As in LiveKit's own defaults, only `start` has a health page at a known port.
+    port=int(os.environ.get("THIRDRING_WORKER_PORT") or ("8081" if "start" in sys.argv else "0")),
 )
 
 

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from thirdring.errors import ConfigError, Problem
 
-__all__ = ["LiveKitAccess"]
+__all__ = ["LIVEKIT_VARIABLES", "LiveKitAccess", "require"]
+
+LIVEKIT_VARIABLES: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+
+
+def require(environ: Mapping[str, str], *names: str) -> None:
+    """Check that these variables are set.
+
+    Raises:
+        ConfigError: Names every one that is missing.
+    """
+    expected = (
+        "a value in the environment or in .env.local (`ring.py up` sets it for a local server)"
+    )
+    missing = [name for name in names if not environ.get(name)]
+    if missing:
+        raise ConfigError(
+            [Problem("environment", 0, 0, name, "is not set", None, expected) for name in missing]
+        )
 
 
 class LiveKitAccess(BaseModel):
@@ -28,23 +46,6 @@ class LiveKitAccess(BaseModel):
         Raises:
             ConfigError: Names every variable that is missing.
         """
-        names = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
-        missing = [name for name in names if not environ.get(name)]
-        if missing:
-            raise ConfigError(
-                [
-                    Problem(
-                        file="environment",
-                        line=0,
-                        column=0,
-                        path=name,
-                        what="is not set",
-                        got=None,
-                        expected="a value in the environment or in .env.local "
-                        "(`python ring.py up` sets it for a local server)",
-                    )
-                    for name in missing
-                ]
-            )
-        url, key, secret = (environ[name] for name in names)
+        require(environ, *LIVEKIT_VARIABLES)
+        url, key, secret = (environ[name] for name in LIVEKIT_VARIABLES)
         return cls(url=url, api_key=key, api_secret=SecretStr(secret))

@@ -44,7 +44,7 @@ class Problem:
 
     Attributes:
         file: The file as the user named it.
-        line: From 1.
+        line: From 1; 0 where there are no lines, as in the environment.
         column: From 1.
         path: Where in the document, as in `businesses.clinic.lines[0].number`.
         what: What is wrong.
@@ -62,10 +62,8 @@ class Problem:
 
     def __str__(self) -> str:
         got = "" if self.got is None else f", got {self.got}"
-        return (
-            f"{self.file}:{self.line}:{self.column} {self.path}: {self.what}{got}; "
-            f"expected {self.expected}"
-        )
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place} {self.path}: {self.what}{got}; expected {self.expected}"
 
 
 class ConfigError(PhoneError):

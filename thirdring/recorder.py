@@ -44,6 +44,8 @@ class Recorder:
         self._append = append
         self._clock = clock
         self._speech_ended_at: float | None = None
+        self._unanswered_since: float | None = None
+        self._reply_waited: float | None = None
         self._answered_at: datetime | None = None
         self._greeted = False
         self._counted: dict[str, Usage] = {}
@@ -70,9 +72,9 @@ class Recorder:
             return
         now = self._clock.now()
         self._append(TurnSpoken(at=now, turn=spoken))
-        waited = item.metrics.get("e2e_latency")
-        if spoken.role is Role.AGENT and waited is not None:
-            reply = Latency(kind="reply", milliseconds=waited * 1000, turn_id=spoken.id)
+        if spoken.role is Role.AGENT and self._reply_waited is not None:
+            waited, self._reply_waited = self._reply_waited * 1000, None
+            reply = Latency(kind="reply", milliseconds=waited, turn_id=spoken.id)
             self._append(LatencyMeasured(at=now, latency=reply))
 
     def _on_tools(self, event: FunctionToolsExecutedEvent) -> None:
@@ -88,16 +90,20 @@ class Recorder:
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
         if event.old_state == "speaking":
-            self._speech_ended_at = event.created_at
+            self._speech_ended_at = self._unanswered_since = event.created_at
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
-        if event.new_state != "speaking" or self._greeted or self._answered_at is None:
+        if event.new_state != "speaking":
             return
-        self._greeted = True
-        now = self._clock.now()
-        waited = max((now - self._answered_at).total_seconds(), 0)
-        greeting = Latency(kind="greeting", milliseconds=waited * 1000)
-        self._append(LatencyMeasured(at=now, latency=greeting))
+        if self._unanswered_since is not None:
+            # A reply after a tool counts from the caller's words too: that is what they waited.
+            self._reply_waited = max(event.created_at - self._unanswered_since, 0)
+            self._unanswered_since = None
+        if self._answered_at is not None and not self._greeted:
+            self._greeted = True
+            waited = max(event.created_at - self._answered_at.timestamp(), 0)
+            greeting = Latency(kind="greeting", milliseconds=waited * 1000)
+            self._append(LatencyMeasured(at=self._clock.now(), latency=greeting))
 
     def _on_error(self, event: ErrorEvent) -> None:
         error = event.error

@@ -134,7 +134,7 @@ class WorkerSettings(_Section):
     """
 
     capacity: Annotated[int, Field(strict=True, ge=1, le=500)] = 10
-    idle_processes: Annotated[int, Field(strict=True, ge=0, le=64)] = 2
+    idle_processes: Annotated[int, Field(strict=True, ge=0, le=64)] = 5
 
 
 class Settings(_Section):

@@ -1,0 +1,103 @@
+"""`python agent.py`: what its commands do for the person who types them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from local.parts.stack import Stack
+
+_ROOT = Path(__file__).parents[1]
+
+
+def _start(*arguments: str, environ: Mapping[str, str], terminal: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "agent.py", *arguments],
+        cwd=_ROOT,
+        env={"PATH": os.environ["PATH"], "TERM": "xterm", "COLUMNS": "120", **environ},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    )
+
+
+def _read_until(terminal: int, text: str, *, seen: str = "", seconds: float = 60) -> str:
+    """Return what the program wrote, once `text` is in it."""
+    deadline = time.monotonic() + seconds
+    while text not in seen:
+        ready, _, _ = select.select([terminal], [], [], max(deadline - time.monotonic(), 0))
+        assert ready, f"{text!r} did not come within {seconds} s, but: {seen[-2000:]}"
+        # Colours would stand between the letters.
+        seen += re.sub(r"\x1b\[[0-9;?]*\w", "", os.read(terminal, 65536).decode(errors="replace"))
+    return seen
+
+
+def _run_without_settings(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "agent.py", *arguments],
+        cwd=_ROOT,
+        env={"PATH": os.environ["PATH"], "THIRDRING_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.server
+def test_the_console_answers_a_typed_question(stack: Stack, tmp_path: Path) -> None:
+    """`console --text` greets, calls the tool and answers, without a phone or a key."""
+    ours, theirs = pty.openpty()
+    environ = {**stack.environ, "THIRDRING_HOME": str(tmp_path)}
+    console = _start("console", "--text", environ=environ, terminal=theirs)
+    try:
+        _read_until(ours, "Riverside")
+        os.write(ours, b"What are your opening hours?\r")
+        answer = _read_until(ours, "9 AM")
+        assert "opening_hours" in answer
+    finally:
+        console.kill()
+        console.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.server
+def test_dev_registers_with_the_local_server(stack: Stack, tmp_path: Path) -> None:
+    """`dev` finds the server by its variables, and Ctrl-C ends it."""
+    ours, theirs = pty.openpty()
+    environ = {**stack.environ, "THIRDRING_HOME": str(tmp_path), "THIRDRING_WORKER_PORT": "0"}
+    dev = _start("dev", environ=environ, terminal=theirs)
+    try:
+        _read_until(ours, "registered worker")
+        dev.send_signal(signal.SIGINT)
+        assert dev.wait(timeout=30) == 0
+    finally:
+        dev.kill()
+        dev.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_missing_variable_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    """Starting without any variable set names those that are missing."""
+    start = _run_without_settings("start", home=tmp_path)
+    assert start.returncode == 2
+    assert "THIRDRING_WEBHOOK_URL" in start.stderr
+    assert "Traceback" not in start.stderr
+
+
+def test_help_needs_no_settings(tmp_path: Path) -> None:
+    """`--help` works before anything is set up."""
+    shown = _run_without_settings("--help", home=tmp_path)
+    assert shown.returncode == 0
+    assert all(command in shown.stdout for command in ("start", "dev", "console"))
