@@ -117,9 +117,10 @@ class Configuration(_Section):
 
     def wire(self) -> JsonObject:
         """Return the session object of `session.created` and `session.updated`."""
-        return self.model_dump(mode="json", exclude_none=True, exclude={"reasoning", "prompt"}) | {
-            "tools": [tool.model_dump(mode="json") for tool in self.tools]
-        }
+        session = self.model_dump(mode="json", exclude_none=True)
+        # Null says something here: that the client takes the turns.
+        session["audio"]["input"].setdefault("turn_detection", None)
+        return session
 
 
 _DEFAULTED = ("instructions", "tool_choice", "tools", "max_output_tokens", "model")

@@ -51,13 +51,6 @@ class Engine:
 
 
 @dataclass
-class _Guess:
-    """The words of a turn that may be over, written while the silence is still being waited for."""
-
-    task: asyncio.Task[str]
-
-
-@dataclass
 class RealtimeSession:
     """The state of one connection."""
 
@@ -70,7 +63,8 @@ class RealtimeSession:
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _running: set[asyncio.Task[Any]] = field(default_factory=set)
     _writing_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _guess: _Guess | None = None
+    _guess: asyncio.Task[str] | None = None
+    """Writes a turn that may be over while its silence is still being waited for."""
     _speech_item: str | None = None
 
     def __post_init__(self) -> None:
@@ -194,7 +188,7 @@ class RealtimeSession:
                 if detection.interrupt_response:
                     self._responder.interrupt()
             case Signal.PAUSED:
-                self._guess = _Guess(self._spawn(self._foresee(self._ears.collected())))
+                self._guess = self._spawn(self._foresee(self._ears.collected()))
             case Signal.RESUMED:
                 self._drop_guess()
                 self._ears.silence_ms = patience(detection).unfinished_ms
@@ -206,7 +200,7 @@ class RealtimeSession:
 
     def _drop_guess(self) -> None:
         if self._guess is not None:
-            self._guess.task.cancel()
+            self._guess.cancel()
             self._guess = None
 
     async def _foresee(self, samples: Samples) -> str:
@@ -263,11 +257,11 @@ class RealtimeSession:
         self._spawn(self._finish_turn(item, samples, guess, respond=respond))
 
     async def _finish_turn(
-        self, item: Item, samples: Samples, guess: _Guess | None, *, respond: bool
+        self, item: Item, samples: Samples, guess: asyncio.Task[str] | None, *, respond: bool
     ) -> None:
         async with self._writing_turn:
             if guess is not None:
-                transcript = await guess.task
+                transcript = await guess
             else:
                 transcript = await self.engine.scribe.transcribe(samples)
             self._conversation.put(replace(item, text=transcript))

@@ -39,7 +39,7 @@ WINDOW = 512
 WINDOW_MS = WINDOW * 1000 // HEARING_RATE
 
 _ONSET_WINDOWS = 3
-_PAUSE_WINDOWS = 4
+_PAUSE_WINDOWS = 3
 _MINIMUM_PREFIX_MS = 300
 """Onset is certain 96 ms late and soft consonants come before it: less would cut the first word."""
 _LONGEST_TURN_MS = 30_000
@@ -121,7 +121,7 @@ class Ears(Protocol):
 
 @dataclass
 class TurnDetector:
-    """Onset after 96 ms of speech, a pause after 128 ms of silence, the end as long as asked."""
+    """Onset after 96 ms of speech, a pause after 96 ms of silence, the end as long as asked."""
 
     speaking: bool = False
     _loud: int = 0

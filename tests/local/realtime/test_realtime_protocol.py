@@ -43,7 +43,7 @@ async def test_configuration_is_merged_deeply(reflex: Client) -> None:
     assert session["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 900
     assert session["audio"]["input"]["turn_detection"]["threshold"] == 0.7
     session = (await reflex.configure(audio={"input": {"turn_detection": None}}))["session"]
-    assert "turn_detection" not in session["audio"]["input"]
+    assert session["audio"]["input"]["turn_detection"] is None
 
 
 @pytest.mark.parametrize(

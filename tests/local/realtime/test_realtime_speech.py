@@ -102,7 +102,7 @@ async def test_several_sessions_speak_at_once(piper: Piper) -> None:
 
 
 def test_the_turn_detector_waits_as_long_as_asked() -> None:
-    """Onset after three loud windows, a pause after four quiet ones, the end after the silence."""
+    """Onset after three loud windows, a pause after three quiet ones, the end after the silence."""
     detector = TurnDetector()
     signals = [
         detector.step(probability, threshold=0.5, silence_ms=320)
@@ -110,9 +110,9 @@ def test_the_turn_detector_waits_as_long_as_asked() -> None:
     ]
     assert [(i, s) for i, s in enumerate(signals) if s] == [
         (4, Signal.STARTED),
-        (10, Signal.PAUSED),
+        (9, Signal.PAUSED),
         (13, Signal.RESUMED),
-        (17, Signal.PAUSED),
+        (16, Signal.PAUSED),
         (23, Signal.ENDED),
     ]
 
