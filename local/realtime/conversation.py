@@ -62,9 +62,13 @@ class Item:
             return common | {"type": self.kind} | call
         if self.kind == "function_call_output":
             return common | {"type": self.kind, "call_id": self.call_id, "output": self.text}
-        return common | {"type": "message", "role": self.role, "content": self._content(blank)}
+        return common | {
+            "type": "message",
+            "role": self.role,
+            "content": self._content(blank=blank),
+        }
 
-    def _content(self, blank: bool) -> list[JsonObject]:  # noqa: FBT001 - private, one caller
+    def _content(self, *, blank: bool) -> list[JsonObject]:
         if self.role == "assistant":
             if blank:
                 return []
