@@ -15,7 +15,7 @@ from livekit import rtc
 from sip.gateway.audio import CallerVoice, RoomVoices
 from sip.gateway.ending import End, Farewell, farewell
 from sip.gateway.invitation import CallStatus, Invitation, masked
-from sip.gateway.room import DIGIT_CODES, CallRoom
+from sip.gateway.room import DIGIT_CODES, CallRoom, Unreachable
 
 __all__ = ["BridgedCall", "Patience"]
 
@@ -79,6 +79,15 @@ class BridgedCall:
         end = End.STOPPED
         try:
             end = await self._bridge(offers_video=offers_video)
+        except* Unreachable as group:
+            end = End.FAILED
+            problem = "; ".join(str(error) for error in group.exceptions)
+            logger.error(  # noqa: TRY400  (where the server is, is no defect of the code)
+                "gateway call failed: livekit-server does not serve it (%s); is it up, and do "
+                "LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET belong to it?",
+                problem,
+                extra=self._fields(),
+            )
         except* Exception:
             end = End.FAILED
             logger.exception("gateway call failed", extra=self._fields())
@@ -99,7 +108,7 @@ class BridgedCall:
 
     async def _stages(self, group: asyncio.TaskGroup, *, offers_video: bool) -> None:
         await self._room.join()
-        self._log("gateway call is in its room", room=self._invitation.room)
+        self._log("gateway call is in its room")
         group.create_task(CallerVoice(self._room.source, self._sip.audio).run())
         if not await self._agent_came():
             self._end(End.NO_AGENT)
@@ -229,7 +238,7 @@ class BridgedCall:
             for problem in parting.result():
                 if isinstance(problem, BaseException):
                     logger.warning(
-                        "gateway call did not end well", exc_info=problem, extra=self._fields()
+                        "gateway call did not end well: %r", problem, extra=self._fields()
                     )
 
     async def _part_from_caller(self, todo: Farewell) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Final
 
+import aiohttp
 from livekit import api, rtc
 
 from sip.gateway.audio import SAMPLE_RATE
@@ -13,12 +14,15 @@ from sip.gateway.invitation import CallStatus, Invitation
 from thirdring import AGENT_NAME
 from thirdring.access import LiveKitAccess
 
-__all__ = ["DIGIT_CODES", "CallRoom"]
+__all__ = ["DIGIT_CODES", "CallRoom", "Unreachable"]
 
 logger = logging.getLogger(__name__)
 
 DIGIT_CODES: Final = {digit: code for code, digit in enumerate("0123456789*#ABCD")}
 """The event codes of RFC 4733 section 3.2."""
+
+Unreachable: Final = (rtc.ConnectError, api.ServerError, aiohttp.ClientError)
+"""What is raised when livekit-server is not there or does not want us."""
 
 _AGENT: Final = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 _COMPANY: Final = (
@@ -51,9 +55,7 @@ class CallRoom:
         """Make room and dispatch, join, and publish the caller's track.
 
         Raises:
-            rtc.ConnectError: livekit-server does not let us in.
-            api.ServerError: livekit-server does not make the room.
-            aiohttp.ClientError: livekit-server cannot be reached.
+            One of `Unreachable`.
         """
         # A connection that is abandoned half way completes in the SDK and leaves a ghost behind,
         # so it is always brought to its end; `settle` waits for that.

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 
 import baresip
@@ -163,7 +164,8 @@ async def _stack(
 ) -> AsyncIterator[baresip.Runtime]:
     first, last = gateway.rtp_ports
     config = baresip.Config(
-        net_interface=gateway.host,
+        # Without it the stack finds its interfaces itself, and leaves out loopback.
+        net_interface=None if ip_address(gateway.host).is_unspecified else gateway.host,
         expose_headers=("From",),
         sip_trace=True,
         max_concurrent_calls=gateway.max_calls,

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from sip.gateway.addresses import IPAddress
@@ -56,9 +56,11 @@ def invite_in(record: str) -> tuple[tuple[str, ...], Seen] | None:
     if received is None or not message.startswith("INVITE "):
         return None
     try:
-        source = ip_address(received.group(1))
+        source: IPAddress = ip_address(received.group(1))
     except ValueError:
         return None
+    if isinstance(source, IPv6Address) and source.ipv4_mapped is not None:
+        source = source.ipv4_mapped
     head, _, body = message.replace("\r\n", "\n").partition("\n\n")
     matches = (_CALL_ID.match(line) for line in head.split("\n")[1:])
     call_ids = tuple(match.group(1) for match in matches if match)

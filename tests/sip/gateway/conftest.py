@@ -32,7 +32,12 @@ _ROOT = Path(__file__).parents[3]
 
 class RunGateway(Protocol):
     def __call__(
-        self, *, allowed: tuple[str, ...] = (), max_calls: int = 20, patience: Patience = ...
+        self,
+        *,
+        access: LiveKitAccess | None = None,
+        allowed: tuple[str, ...] = (),
+        max_calls: int = 20,
+        patience: Patience = ...,
     ) -> AbstractAsyncContextManager[GatewayAddress]: ...
 
 
@@ -107,12 +112,13 @@ async def server(access: LiveKitAccess) -> AsyncIterator[api.LiveKitAPI]:
 
 
 @pytest.fixture
-def run_gateway(access: LiveKitAccess) -> RunGateway:
+def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
     """Return what starts a gateway with one line on a free port."""
 
     @asynccontextmanager
     async def run(
         *,
+        access: LiveKitAccess | None = None,
         allowed: tuple[str, ...] = (),
         max_calls: int = 20,
         patience: Patience = Patience(),  # noqa: B008  (frozen)
@@ -133,9 +139,10 @@ def run_gateway(access: LiveKitAccess) -> RunGateway:
                 max_calls=max_calls,
             ),
         )
+        at = access or request.getfixturevalue("access")
         ready: asyncio.Future[GatewayAddress] = asyncio.get_running_loop().create_future()
         serving = asyncio.create_task(
-            serve(settings, access, on_ready=ready.set_result, patience=patience)
+            serve(settings, at, on_ready=ready.set_result, patience=patience)
         )
         first: set[asyncio.Future[Any]] = {serving, ready}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)

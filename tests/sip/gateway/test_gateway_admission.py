@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from livekit import api
+from pydantic import SecretStr
 
 from sip.gateway import GatewayAddress
 from sip.gateway.addresses import allowed_networks, free_port, is_allowed
@@ -15,6 +16,7 @@ from sip.gateway.trace import Seen, invite_in
 from tests.sip.gateway.conftest import LINE, RunGateway
 from tests.sip.gateway.room_side import room_of, until_gone
 from tests.sip.gateway.sip_phone import calling_from
+from thirdring.access import LiveKitAccess
 from thirdring.errors import ConfigError, PartError
 from thirdring.settings import GatewaySettings
 
@@ -37,6 +39,12 @@ def test_the_source_of_an_invite_is_what_the_network_showed() -> None:
         ("first@host", "second@host"),
         Seen(frozenset({ip_address("192.0.2.7")}), offers_video=True),
     )
+
+
+def test_an_ipv4_caller_on_an_ipv6_socket_is_known_by_its_ipv4_address() -> None:
+    """`::ffff:192.0.2.7` is 192.0.2.7, so that allowed networks mean what they say."""
+    record = INVITE.replace("192.0.2.7:5066", "[::ffff:192.0.2.7]:5066")
+    assert invite_in(record) == invite_in(INVITE)
 
 
 @pytest.mark.parametrize(
@@ -123,3 +131,19 @@ async def test_options_to_a_line_tell_that_the_gateway_is_up(run_gateway: RunGat
             async with calling_from("127.0.0.1", gateway) as phone:
                 phone.options(number)
                 assert (await phone.final()).status == status
+
+
+@pytest.mark.server
+async def test_a_call_is_refused_while_livekit_server_is_away(
+    run_gateway: RunGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """486 to the caller, one line in the log that says what to look at; the gateway lives on."""
+    away = LiveKitAccess(url="ws://127.0.0.1:9", api_key="k", api_secret=SecretStr("s" * 32))
+    async with run_gateway(access=away) as address:
+        for _ in range(2):
+            async with calling_from("127.0.0.1", (address.host, address.port)) as phone:
+                phone.invite(LINE)
+                assert (await phone.final()).status == 486
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert ["LIVEKIT_URL" in record.getMessage() for record in errors] == [True, True]
+    assert not [record for record in caplog.records if record.exc_info]
