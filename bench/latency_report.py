@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -105,11 +106,11 @@ _ROWS: Final = (
         bound_p50=240,
         stock_p50=287,
         stock_p95=293,
-        stock="287 / 293, after 3 s",
+        stock="287 / 293",
     ),
     _Row("  at the first 20 ms", lambda report: _barge_ins(report, POINTS[0]), stock="deaf"),
-    _Row("  0.5 s into the greeting", lambda report: _barge_ins(report, POINTS[1]), stock="deaf"),
-    _Row("  2 s into the greeting", lambda report: _barge_ins(report, POINTS[2]), stock="deaf"),
+    _Row("  0.5 s into greeting", lambda report: _barge_ins(report, POINTS[1]), stock="deaf"),
+    _Row("  2 s into greeting", lambda report: _barge_ins(report, POINTS[2]), stock="deaf"),
 )
 
 
@@ -152,13 +153,19 @@ def _figure(row: _Row, values: Sequence[float | None]) -> Figure:
     ]
     if happened < len(values):
         missed.append(f"{row.name.strip()}: {len(values) - happened} of {len(values)} never")
-    limits = (("p50", row.bound_p50), ("p95", row.bound_p95))
-    bound = ", ".join(f"{label} {limit:.0f}" for label, limit in limits if limit is not None)
-    against = (_difference(p50, row.stock_p50), _difference(p95, row.stock_p95))
+    limits = (row.bound_p50, row.bound_p95)
+    bound = " / ".join("-" if limit is None else f"{limit:.0f}" for limit in limits)
     return Figure(
-        row.name, len(values), happened, p50, p95, bound or "every one", tuple(missed), row.stock,
-        against,
-    )  # fmt: skip
+        name=row.name,
+        n=len(values),
+        happened=happened,
+        p50=p50,
+        p95=p95,
+        bound=bound if any(limits) else "every one",
+        misses=tuple(missed),
+        stock=row.stock,
+        against_stock=(_difference(p50, row.stock_p50), _difference(p95, row.stock_p95)),
+    )
 
 
 def _difference(value: float, stock: float | None) -> float | None:
@@ -182,10 +189,11 @@ def misses(report: LatencyReport) -> tuple[str, ...]:
 
 def render(report: LatencyReport) -> Table:
     """Return the table, in milliseconds."""
-    table = Table(title=f"Latency of {report.target}, ms", title_justify="left")
-    table.add_column("figure")
-    for name in ("n", "p50", "p95", "at most", "stock p50 / p95", "against stock"):
-        table.add_column(name, justify="right")
+    title = f"{report.target}, in ms (p50 / p95)"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for name in ("n", "p50", "p95", "at most", "stock", "against it"):
+        table.add_column(name, justify="right", no_wrap=True)
     for figure in figures(report):
         style = "red" if figure.misses else "green"
         table.add_row(
@@ -199,7 +207,8 @@ def render(report: LatencyReport) -> Table:
         )
     pacing = max((sample.pacing_p99_ms for sample in report.samples), default=0.0)
     table.caption = (
-        "A raw echo through livekit-sip takes 224 to 240 ms. "
+        "Stock: LiveKit Agents behind livekit-sip, its barge-in 3 s into a speech; deaf before. "
+        "A raw echo there takes 224 to 240 ms. "
         f"The caller's own packets left at most {pacing:.2f} ms late (p99)."
     )
     return table
