@@ -45,7 +45,7 @@ class Recorder:
         self._clock = clock
         self._speech_ended_at: float | None = None
         self._unanswered_since: float | None = None
-        self._reply_waited: float | None = None
+        self._reply: tuple[float, float] | None = None
         self._answered_at: datetime | None = None
         self._greeted = False
         self._counted: dict[str, Usage] = {}
@@ -72,10 +72,10 @@ class Recorder:
             return
         now = self._clock.now()
         self._append(TurnSpoken(at=now, turn=spoken))
-        if spoken.role is Role.AGENT and self._reply_waited is not None:
-            waited, self._reply_waited = self._reply_waited * 1000, None
-            reply = Latency(kind="reply", milliseconds=waited, turn_id=spoken.id)
-            self._append(LatencyMeasured(at=now, latency=reply))
+        if spoken.role is Role.AGENT and self._reply is not None:
+            (began, waited), self._reply = self._reply, None
+            reply = Latency(kind="reply", milliseconds=waited * 1000, turn_id=spoken.id)
+            self._append(LatencyMeasured(at=_instant(began), latency=reply))
 
     def _on_tools(self, event: FunctionToolsExecutedEvent) -> None:
         for call, output in event.zipped():
@@ -97,7 +97,8 @@ class Recorder:
             return
         if self._unanswered_since is not None:
             # A reply after a tool counts from the caller's words too: that is what they waited.
-            self._reply_waited = max(event.created_at - self._unanswered_since, 0)
+            waited = max(event.created_at - self._unanswered_since, 0)
+            self._reply = (event.created_at, waited)
             self._unanswered_since = None
         if self._answered_at is not None and not self._greeted:
             self._greeted = True

@@ -50,7 +50,9 @@ async def run(
     console.print("Starting livekit-server, model, gateway, worker, receiver and courier ...")
     ports = Ports(sip=None) if listen else Ports()
     async with stack(folder, ports=ports, wanted=wanted) as running:
-        console.print(f"All parts are ready; their logs are in {folder.logs}", style="dim")
+        console.print(
+            f"All parts are ready. Their logs: {folder.logs}", style="dim", soft_wrap=True
+        )
         if listen:
             await _listen(running, console)
         return await _play(running, console, scripted=not openai and llm_base_url is None)
@@ -87,8 +89,9 @@ async def _play(running: Stack, console: Console, *, scripted: bool) -> int:
         record.write_text(deliveries[0].record.model_dump_json(indent=2) + "\n", encoding="utf-8")
     console.rule()
     for line in lacking:
-        console.print(f"MISSING  {line}", style="bold red")
-    console.print(summary(call.measures, deliveries), style="bold" if lacking else "bold green")
+        console.print(f"MISSING  {line}", style="bold red", soft_wrap=True)
+    style = "bold" if lacking else "bold green"
+    console.print(summary(call.measures, deliveries), style=style, soft_wrap=True)
     for path in (recording, record, running.received):
         console.print(f"  {path.name:<15}{path}", soft_wrap=True)
     return 1 if lacking else 0

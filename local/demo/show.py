@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,8 @@ _STYLES = {
     "call": "bold",
     "fault": "bold red",
 }
+
+_LONGEST_RESULT = 110
 
 
 class Timeline:
@@ -92,7 +95,8 @@ class Timeline:
         named = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments.items())
         outcome = use.result if use.error is None else f"refused: {use.error}"
         took = (use.ended_at - use.started_at).total_seconds() * 1000
-        self._line(use.started_at, "tool", f"{use.name}({named}) → {outcome}  [{took:.0f} ms]")
+        shown = textwrap.shorten(str(outcome), _LONGEST_RESULT, placeholder=" ...")
+        self._line(use.started_at, "tool", f"{use.name}({named}) → {shown}  [{took:.0f} ms]")
 
     def _line(self, at: datetime, lane: str, text: str) -> None:
         seconds = (at - self._started_at).total_seconds()
