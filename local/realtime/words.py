@@ -287,7 +287,7 @@ def find_name(text: str, *, asked: bool, bare: bool) -> str | None:
 
 _DANGLING = re.compile(
     r"(?:\b(?:and|or|but|so|the|a|an|to|for|at|on|in|of|is|my|with|because|um|uh|like|if|that's|"
-    r"it's|i'm|name is)|,|-|\.\.\.)[.]?$"
+    r"it's|i'm|name is)|-|\.\.\.)[.,]?$"
 )
 
 
@@ -297,7 +297,10 @@ _HALF_NUMBER = re.compile(
 
 
 def sounds_finished(text: str) -> bool:
-    """Tell whether a speaker may well have ended here: no dangling "and", no half phone number."""
+    """Tell whether a speaker may well have ended here: no dangling "and", no half phone number.
+
+    A comma at the end says nothing: the recogniser puts one wherever the sound stops.
+    """
     said = plain(text)
     if not said or _DANGLING.search(said):
         return False
