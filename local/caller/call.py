@@ -13,6 +13,7 @@ from local.caller.g711 import Samples
 from local.caller.hearing import Hearing
 from local.caller.media import MediaStream, Transmission
 from local.caller.packets import CallLog, ReceivedPacket, Utterance, UtteranceKind
+from local.caller.priority import real_time
 from local.caller.signalling import Signalling, local_host_towards, open_signalling, resolve
 from local.caller.sip import OutgoingCall
 from local.caller.sip_events import Answered, Ended, Event, MediaChanged, Ringing, Signal
@@ -200,7 +201,8 @@ async def open_call(
             )
             live.place(signalling, call)
             try:
-                yield live
+                with real_time():
+                    yield live
             finally:
                 if not live.ended.done():
                     await live.hang_up()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 import select
 import socket
@@ -25,6 +24,7 @@ from typing import Final, Self
 from local.caller.dialog import Address
 from local.caller.g711 import ALAW_SILENCE, MULAW_SILENCE, Samples, alaw_encode, mulaw_encode
 from local.caller.packets import ReceivedPacket, SentPacket, decode, level_of_samples
+from local.caller.priority import real_time
 from local.caller.rtp import FRAME_SAMPLES, FRAME_SECONDS, RtpPacket, digit_payloads, parse_rtp
 from local.caller.sdp import AudioAnswer, Codec
 
@@ -92,7 +92,7 @@ class MediaStream:
         self._waiting: deque[Transmission] = deque()
         self._current: Transmission | None = None
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="caller-rtp", daemon=True)
+        self._thread = threading.Thread(target=self._run_in_time, name="caller-rtp", daemon=True)
         self._ssrc = secrets.randbits(32)
         # RFC 3550 section 5.1 wants random starts; the lower half is aiortc's choice against SRTP.
         self._sequence = secrets.randbits(15)
@@ -173,8 +173,11 @@ class MediaStream:
         self._waiting.append(transmission)
         return transmission
 
+    def _run_in_time(self) -> None:
+        with real_time():
+            self._run()
+
     def _run(self) -> None:
-        _raise_priority()
         due = time.monotonic()
         while not self._stopped.is_set():
             wait = due - time.monotonic()
@@ -266,16 +269,3 @@ def _arrival(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
             # A wall clock that was just set would make nonsense of it.
             return now - age if 0 <= age < 1 else now
     return now
-
-
-def _raise_priority() -> None:
-    """Let this thread run the moment its time comes, where the machine allows it (root does).
-
-    On a busy machine packets would else leave up to 30 ms late, whatever the thread's nice value:
-    Linux weighs whole sessions against each other. The thread sleeps nearly always, so it takes
-    nothing from what is measured. How well packets were paced is reported either way.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-            os.sched_setscheduler(0, policy, os.sched_param(1))
