@@ -15,6 +15,7 @@ from thirdring.clock import SystemClock
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError
 from thirdring.home import Home
+from thirdring.logs import mask_all_handlers
 
 if __name__ == "__main__" and "--help" in sys.argv:
     cli.run_app(AgentServer())
@@ -65,6 +66,10 @@ server = AgentServer(
     # As in LiveKit's own defaults, only `start` has a health page at a known port.
     port=int(os.environ.get("THIRDRING_WORKER_PORT") or ("8081" if "start" in sys.argv else "0")),
 )
+
+
+# Job processes log through this one, so the mask stands here alone.
+server.on("worker_started", mask_all_handlers)
 
 
 @server.rtc_session(agent_name=AGENT_NAME, on_session_end=answering.finish)

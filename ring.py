@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.home import Home
+from thirdring.logs import mask_all_handlers
 
 if TYPE_CHECKING:
     from thirdring.settings import Settings
@@ -73,6 +74,7 @@ def _log_to_stderr() -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # One line per delivery is the courier's to write, and a webhook's URL may hold a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    mask_all_handlers()
 
 
 def _settings(config: Path) -> Settings:
