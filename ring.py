@@ -187,13 +187,17 @@ def check(
 @app.command()
 def latency(
     *,
-    calls: Annotated[int, typer.Option("--n", min=1, help="Calls to measure.")] = 40,
+    calls: Annotated[int, typer.Option("--n", min=1, help="Calls of each kind.")] = 40,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="A file for every call and the table.")
+    ] = None,
 ) -> None:
     """Measure mouth-to-ear and barge-in with the reflex model, beside the published figures."""
     from bench.latency_here import run
 
     home = Home(_home().root / "latency")
-    raise typer.Exit(asyncio.run(run(home, Console(highlight=False), calls=calls)))
+    console = Console(highlight=False)
+    raise typer.Exit(asyncio.run(run(home, console, calls=calls, json_file=json_file)))
 
 
 if __name__ == "__main__":

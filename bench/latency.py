@@ -27,7 +27,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.latency_report import POINTS, LatencyReport, Sample, misses, render, to_json
+from bench.latency_report import (
+    POINTS,
+    Greeting,
+    LatencyReport,
+    Sample,
+    misses,
+    render,
+    to_json,
+)
 from bench.tones import level_of_tone, strongest_tone
 from local.caller.call import open_call
 from local.caller.errors import CallNotAsPlanned
@@ -45,7 +53,15 @@ from local.caller.performer import BURST
 from local.caller.rtp import FRAME_SECONDS
 from thirdring.errors import PhoneError
 
-__all__ = ["LatencyReport", "barge_in_ms", "main", "measure", "mouth_to_ear_ms", "render"]
+__all__ = [
+    "LatencyReport",
+    "barge_in_ms",
+    "main",
+    "measure",
+    "measure_greetings",
+    "mouth_to_ear_ms",
+    "render",
+]
 
 WARM_UP_CALLS: Final = 3
 _GREETING_TIMEOUT: Final = 10.0
@@ -129,6 +145,35 @@ async def _measured_call(target: str, point: float) -> Sample:
         mouth_to_ear_ms=mouth_to_ear_ms(log, question),
         pacing_p99_ms=measures.pacing.p99_ms,
     )
+
+
+async def measure_greetings(
+    target: str,
+    n: int,
+    *,
+    warm_up: int = WARM_UP_CALLS,
+    on_call: Callable[[int], None] | None = None,
+) -> tuple[Greeting, ...]:
+    """Place calls that hang up once they are greeted, to a line whose model speaks.
+
+    Raises:
+        CallNotAsPlanned: A call was not answered or not greeted.
+        CallerError: No call can be placed there at all.
+    """
+    greetings: list[Greeting] = []
+    for number in range(-warm_up, n):
+        async with open_call(target) as call:
+            await call.wait_for_answer()
+            await _expect(asyncio.shield(call.hearing.first), _GREETING_TIMEOUT, "no greeting")
+        measures = figures_of(call.log())
+        assert measures.invite_to_200_ms is not None
+        assert measures.answer_to_first_audio_ms is not None
+        if number >= 0:
+            greetings.append(Greeting(measures.invite_to_200_ms, measures.answer_to_first_audio_ms))
+            if on_call is not None:
+                on_call(number + 1)
+        await asyncio.sleep(random.uniform(*_PAUSE_BETWEEN_CALLS))
+    return tuple(greetings)
 
 
 async def _expect(waiting: Awaitable[object], timeout: float, otherwise: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from bench.latency import barge_in_ms, main, measure, mouth_to_ear_ms
-from bench.latency_report import LatencyReport, Sample, misses, render, to_json
+from bench.latency_report import Greeting, LatencyReport, Sample, misses, render, to_json
 from bench.tones import level_of_tone, strongest_tone
 from local.caller.g711 import Samples, mulaw_encode
 from local.caller.packets import (
@@ -127,6 +128,20 @@ def test_a_missed_bound_names_value_and_bound() -> None:
         "mouth to ear: p95 295 ms, at most 290",
     )
     assert misses(LatencyReport("sip:x@y", ())) == ("no call was measured",)
+
+
+def test_a_slow_spoken_greeting_is_missed_too() -> None:
+    """Calls to the model that speaks have bounds of their own."""
+    spoken = tuple(Greeting(400.0, 310.0) for _ in range(20))
+    assert misses(replace(report(), spoken=spoken)) == (
+        "spoken: 200 to greeting: p95 310 ms, at most 300",
+    )
+
+
+def test_the_table_compares_with_a_raw_echo() -> None:
+    """The fastest that a room behind livekit-sip can be is named, and how we stand to it."""
+    caption = str(render(report()).caption)
+    assert "takes 224 ms and more; our mouth to ear against it: +3 %" in caption
 
 
 def test_the_table_says_by_how_much_we_are_faster() -> None:
