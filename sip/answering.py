@@ -177,6 +177,8 @@ def _facts(route: _Route, leg: Leg, now: datetime) -> dict[str, str]:
     said = route.metadata
     facts = dict(route.business.facts)
     facts.setdefault("facility_name", route.business.name)
+    facts.setdefault("address", "address not known")
+    facts.setdefault("notes", "")
     facts.update(
         business_name=route.business.name,
         today=f"{today:%A, %B} {today.day}, {today.year}",
@@ -185,5 +187,5 @@ def _facts(route: _Route, leg: Leg, now: datetime) -> dict[str, str]:
         patient_phone=said.patient_phone or leg.caller or "not known yet",
     )
     if said.notes:
-        facts["notes"] = f"{facts.get('notes', '')} {said.notes}".strip()
+        facts["notes"] = f"{facts['notes']} {said.notes}".strip()
     return facts
