@@ -69,6 +69,7 @@ class LiveCall:
         self._opened_at = clock.now()
         self._session: AgentSession[CallState] | None = None
         self._agent: PhoneAgent | None = None
+        self._answered = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attach(
@@ -77,6 +78,8 @@ class LiveCall:
         """Follow this session until it closes; end the call after `minutes`."""
         self._session = session
         self._agent = agent
+        if self._answered:  # livekit-sip may answer before we are in the room
+            agent.answered.set()
         self.recorder.attach(session)
         session.on("close", self._on_close)
         self._spawn(self._hang_up_when_asked(session.userdata))
@@ -94,6 +97,7 @@ class LiveCall:
         now = self._clock.now()
         self.journal.append(Answered(at=now))
         self.recorder.answered(now)
+        self._answered = True
         if self._agent is not None:
             self._agent.answered.set()
 
