@@ -80,32 +80,42 @@ class Item:
         return [{"type": "input_text", "text": self.text}]
 
 
-class _Content(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
 
-    type: Literal["input_text", "input_image", "input_audio", "output_text", "output_audio"]
+
+class _Content(_Part):
+    """Text; of audio only the transcript, for what was said before is not heard again."""
+
+    type: Literal["input_text", "input_audio", "output_text", "output_audio"]
     text: str | None = None
     transcript: str | None = None
+    audio: str | None = None
 
 
-class _Message(BaseModel):
-    type: Literal["message"]
+class _Created(_Part):
+    """What all items may have; `object` and `status` are as we would set them."""
+
     id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    object: Literal["realtime.item"] | None = None
+    status: Status | None = None
+
+
+class _Message(_Created):
+    type: Literal["message"]
     role: Role
     content: list[_Content]
 
 
-class _Call(BaseModel):
+class _Call(_Created):
     type: Literal["function_call"]
-    id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     call_id: str
     name: str
     arguments: str
 
 
-class _Output(BaseModel):
+class _Output(_Created):
     type: Literal["function_call_output"]
-    id: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     call_id: str
     output: str
 

@@ -28,12 +28,14 @@ __all__ = [
     "Refusal",
     "ResponseParameters",
     "RetrieveItem",
+    "SlowClient",
     "TruncateItem",
     "UpdateSession",
     "decode_audio",
     "error_event",
     "event",
     "first_problem",
+    "internal_error",
     "new_id",
     "parse",
 ]
@@ -42,6 +44,13 @@ JsonObject: TypeAlias = dict[str, Any]
 
 MAX_APPEND_BYTES = 15 * 1024 * 1024
 """Of base64 text in one append, as the API reference limits it."""
+
+MAX_DEPTH = 64
+"""Levels of an event. What Python still reads at 900, pydantic can no longer write."""
+
+
+class SlowClient(Exception):
+    """The client does not read what it asked for."""
 
 
 class Refusal(PhoneError):
@@ -167,22 +176,34 @@ _CLIENT_EVENT: TypeAdapter[ClientEvent] = TypeAdapter(
 )
 
 
-def parse(frame: str) -> ClientEvent:
+def parse(frame: str | bytes) -> ClientEvent:
     """Return the event in a text frame.
 
     Raises:
-        Refusal: It is not JSON, not an event we know, or has wrong or unknown fields.
+        Refusal: It is binary, not JSON, not an event we know, or has wrong or unknown fields.
     """
+    if isinstance(frame, bytes):
+        raise Refusal("invalid_json", "An event is a text frame; this one was binary.")
     try:
         document = json.loads(frame)
     except (ValueError, RecursionError) as error:
         raise Refusal("invalid_json", f"The event is not valid JSON: {error}") from None
     if not isinstance(document, dict):
         raise Refusal("invalid_json", "An event is a JSON object with a `type`.")
+    if _is_deep(document):
+        raise Refusal("invalid_json", f"The event has more than {MAX_DEPTH} levels.")
     try:
         return _CLIENT_EVENT.validate_python(document)
     except ValidationError as error:
         raise _refusal(document, error) from None
+
+
+def _is_deep(document: JsonObject) -> bool:
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
+    return bool(level)
 
 
 def _refusal(document: JsonObject, error: ValidationError) -> Refusal:
@@ -252,3 +273,9 @@ def error_event(refusal: Refusal, event_id: str | None) -> JsonObject:
             "event_id": event_id,
         },
     )
+
+
+def internal_error(message: str, event_id: str | None) -> JsonObject:
+    """Return the `error` event for what is our own fault."""
+    error = {"type": "server_error", "code": "internal_error", "message": message}
+    return event("error", error={**error, "param": None, "event_id": event_id})

@@ -16,10 +16,11 @@ No model is loaded and nothing is recognised. What happens, exactly:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from local.realtime.brain import Act, Prompt, Say
 from local.realtime.configuration import SAMPLE_RATE, SemanticVad, ServerVad
@@ -50,7 +51,7 @@ class ReflexEars:
         samples = np.frombuffer(pcm, np.int16)
         began, self._elapsed_ms = self._elapsed_ms, self._elapsed_ms + _milliseconds(pcm)
         if detection is None:
-            self._burst.append(samples.astype(np.float32))
+            self._burst.append(_as_long(samples))
             return ()
         # As int32, for -32768 has no positive twin in 16 bits.
         if not len(samples) or np.abs(samples.astype(np.int32)).max() < _THRESHOLD:
@@ -59,20 +60,24 @@ class ReflexEars:
         armed, self._quiet_ms = self._quiet_ms >= _QUIET_MS, 0.0
         if not armed:
             return ()
-        seconds = len(samples) / SAMPLE_RATE
-        self._burst = [np.zeros(round(seconds * HEARING_RATE), np.float32)]
+        self._burst = [_as_long(samples)]
         return (
             Heard(Signal.STARTED, round(began)),
             Heard(Signal.ENDED, round(self._elapsed_ms)),
         )
 
     def collected(self) -> Samples:
-        """Return as much silence as the burst was long."""
+        """Return as much silence as the turn was long."""
         return np.concatenate(self._burst) if self._burst else np.zeros(0, np.float32)
 
     def clear(self) -> None:
         """Forget the present turn."""
         self._burst.clear()
+
+
+def _as_long(samples: NDArray[np.int16]) -> Samples:
+    """Return as much silence at the rate of hearing."""
+    return np.zeros(len(samples) * HEARING_RATE // SAMPLE_RATE, np.float32)
 
 
 def _milliseconds(pcm: bytes) -> float:
@@ -91,7 +96,7 @@ class ReflexScribe:
 class ReflexBrain:
     """A short tone for the caller, a long one for the client."""
 
-    async def reply(self, prompt: Prompt) -> AsyncIterator[Act]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
         """Yield one tone."""
         yield Say(_GREETING if prompt.requested else _ANSWER)
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from local.realtime.brain import Brain, BrainError, Call, Prompt, Say
+from local.realtime.brain import Act, Brain, BrainError, Call, Prompt, Say
 from local.realtime.configuration import SAMPLE_RATE, Configuration
 from local.realtime.conversation import Conversation, Item, Segment
-from local.realtime.protocol import JsonObject, Refusal, event, new_id
+from local.realtime.protocol import JsonObject, Refusal, SlowClient, event, new_id
 from local.realtime.sentences import sentences
 from local.realtime.usage import Tokens, input_tokens, output_tokens, usage
 from local.realtime.voice import Voice
@@ -128,26 +128,39 @@ class Responder:
 
     async def _run(self, response: _Response) -> None:
         try:
-            async for act in self.brain.reply(self._prompt(response)):
-                if isinstance(act, Call):
-                    await asyncio.sleep(_DELTA_PAUSE)
-                    self._call(response, act)
-                else:
-                    await self._say(response, act)
-                if self._is_full(response):
-                    details = {"type": "incomplete", "reason": "max_output_tokens"}
-                    self._finish(response, "incomplete", details)
-                    return
+            # Closed at once, however this ends: a chat model must not go on writing for nobody.
+            async with contextlib.aclosing(self.brain.reply(self._prompt(response))) as acts:
+                async for act in acts:
+                    await self._do(response, act)
+                    if self._is_full(response):
+                        details = {"type": "incomplete", "reason": "max_output_tokens"}
+                        self._finish(response, "incomplete", details)
+                        return
         except BrainError as error:
             logger.warning("no reply (%s): %s", error.code, error)
-            problem = {"type": "server_error", "code": error.code, "message": str(error)}
-            self._finish(response, "failed", {"type": "failed", "error": problem})
+            self._fail(response, error.code, str(error))
+        except SlowClient:
+            raise
+        except Exception:  # a caller must not lose the line by a fault of ours
+            logger.exception("no reply")
+            self._fail(response, "internal_error", "The reply could not be made; see the log.")
         else:
             # A client that gets everything in one gulp may see the end before it has begun to read;
             # one that has run a call already asks for the next reply, so then it must be over.
             if response.message is not None:
                 await asyncio.sleep(_DELTA_PAUSE)
             self._finish(response, "completed", None)
+
+    async def _do(self, response: _Response, act: Act) -> None:
+        if isinstance(act, Call):
+            await asyncio.sleep(_DELTA_PAUSE)
+            self._call(response, act)
+        else:
+            await self._say(response, act)
+
+    def _fail(self, response: _Response, code: str, message: str) -> None:
+        problem = {"type": "server_error", "code": code, "message": message}
+        self._finish(response, "failed", {"type": "failed", "error": problem})
 
     def _prompt(self, response: _Response) -> Prompt:
         configuration = response.request.configuration

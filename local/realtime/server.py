@@ -19,8 +19,9 @@ from local.realtime.brain.chat import ChatBrain
 from local.realtime.brain.dialogue import ScriptBrain
 from local.realtime.brain.script import load_all
 from local.realtime.configuration import ServerVad
+from local.realtime.protocol import SlowClient
 from local.realtime.reflex import ReflexBrain, ReflexEars, ReflexScribe, ToneVoice
-from local.realtime.session import Engine, RealtimeSession, SlowClient
+from local.realtime.session import Engine, RealtimeSession
 from local.realtime.turns import VadEars
 from thirdring.errors import PartError
 
@@ -125,9 +126,9 @@ class RealtimeServer:
         await asyncio.gather(*goodbyes)
 
 
-async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[str]:
+async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[str | bytes]:
     async for message in socket:
-        if message.type is WSMsgType.TEXT:
+        if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
             yield message.data
 
 

@@ -20,7 +20,15 @@ from local.realtime.brain import Brain, Prompt
 from local.realtime.configuration import Configuration, SemanticVad, ServerVad, updated
 from local.realtime.conversation import Conversation, Item, item_from_client
 from local.realtime.hearing import Scribe
-from local.realtime.protocol import JsonObject, Refusal, error_event, event, new_id
+from local.realtime.protocol import (
+    JsonObject,
+    Refusal,
+    SlowClient,
+    error_event,
+    event,
+    internal_error,
+    new_id,
+)
 from local.realtime.responses import Request, Responder
 from local.realtime.sentences import sentences
 from local.realtime.turns import HEARING_RATE, Ears, Heard, Samples, Signal, patience
@@ -33,11 +41,9 @@ logger = logging.getLogger(__name__)
 
 _MOST_UNSENT = 5000
 """Events; a client that leaves so many unread is gone or broken."""
+_MANY_UNSENT = 100
+"""Events after which the one who writes them gets a turn before the next one is read."""
 _SHORTEST_COMMIT_MS = 100
-
-
-class SlowClient(Exception):
-    """The client does not read what it asked for."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class RealtimeSession:
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
     _running: set[asyncio.Task[Any]] = field(default_factory=set)
     _writing_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _guess: asyncio.Task[str] | None = None
+    _guess: asyncio.Task[str | None] | None = None
     """Writes a turn that may be over while its silence is still being waited for."""
     _speech_item: str | None = None
 
@@ -74,8 +80,8 @@ class RealtimeSession:
             self.engine.brain, self.engine.voice, self._conversation, self._emit, self._spawn
         )
 
-    async def run(self, frames: AsyncIterator[str]) -> None:
-        """Serve until the client leaves.
+    async def run(self, frames: AsyncIterator[str | bytes]) -> None:
+        """Serve until the client leaves; a binary frame is no event.
 
         Raises:
             SlowClient: It does not read.
@@ -86,6 +92,9 @@ class RealtimeSession:
                 self._spawn(self._write())
                 async for frame in frames:
                     await self._receive(frame)
+                    if self._outbox.qsize() >= _MANY_UNSENT:
+                        # Frames that are there already are read without a pause.
+                        await asyncio.sleep(0)
                 for task in self._running:
                     task.cancel()
         except BaseExceptionGroup as group:
@@ -110,7 +119,7 @@ class RealtimeSession:
             while True:
                 await self.send(json.dumps(await self._outbox.get()))
 
-    async def _receive(self, frame: str) -> None:
+    async def _receive(self, frame: str | bytes) -> None:
         event_id = None
         try:
             message = protocol.parse(frame)
@@ -119,6 +128,11 @@ class RealtimeSession:
         except Refusal as refusal:
             logger.info("refused (%s): %s", refusal.code, refusal)
             self._emit(error_event(refusal, event_id or _event_id(frame)))
+        except SlowClient:
+            raise
+        except Exception:  # a caller must not lose the line by a fault of ours
+            logger.exception("an event could not be done")
+            self._emit(internal_error("The event could not be done; see the log.", event_id))
 
     async def _do(self, message: protocol.ClientEvent) -> None:
         match message:
@@ -203,14 +217,24 @@ class RealtimeSession:
             self._guess.cancel()
             self._guess = None
 
-    async def _foresee(self, samples: Samples) -> str:
+    async def _transcribe(self, samples: Samples) -> str | None:
+        """Return the words; None when the recogniser failed."""
+        try:
+            return await self.engine.scribe.transcribe(samples)
+        except Exception:  # the caller is asked again, and the client told
+            logger.exception("a turn could not be transcribed")
+            return None
+
+    async def _foresee(self, samples: Samples) -> str | None:
         """Write the words so far and prepare the answer to them, in case the turn is over."""
-        transcript = await self.engine.scribe.transcribe(samples)
+        transcript = await self._transcribe(samples)
+        if not transcript:
+            return transcript
         detection = self._detection
         if detection is not None and sounds_finished(transcript):
             self._ears.silence_ms = patience(detection).finished_ms
         item = Item("guess", "message", text=transcript)
-        if detection is not None and detection.create_response and transcript:
+        if detection is not None and detection.create_response:
             self._prepare(item)
         return transcript
 
@@ -223,12 +247,17 @@ class RealtimeSession:
             tools=self._configuration.tools,
             tool_choice=self._configuration.tool_choice,
         )
-        answer = self.engine.brain.foresee(prompt)
+        try:
+            answer = self.engine.brain.foresee(prompt)
+        except Exception:  # the reply itself will say so
+            logger.exception("the answer could not be foreseen")
+            return
         if answer and self._configuration.output_modalities[0] == "audio":
+            speed = self._configuration.audio.output.speed
             # Only the first sentence: the second would slow it down, and can be made while the
             # first is played.
-            speed = self._configuration.audio.output.speed
-            self.engine.voice.prepare(sentences(answer)[0], speed=speed)
+            for first in sentences(answer)[:1]:
+                self.engine.voice.prepare(first, speed=speed)
 
     def _commit(self) -> None:
         samples = self._ears.collected()
@@ -257,22 +286,27 @@ class RealtimeSession:
         self._spawn(self._finish_turn(item, samples, guess, respond=respond))
 
     async def _finish_turn(
-        self, item: Item, samples: Samples, guess: asyncio.Task[str] | None, *, respond: bool
+        self, item: Item, samples: Samples, guess: asyncio.Task[str | None] | None, *, respond: bool
     ) -> None:
         async with self._writing_turn:
             if guess is not None:
                 transcript = await guess
             else:
-                transcript = await self.engine.scribe.transcribe(samples)
-            self._conversation.put(replace(item, text=transcript))
+                transcript = await self._transcribe(samples)
+            self._conversation.put(replace(item, text=transcript or ""))
             if self._configuration.audio.input.transcription is not None:
                 self._tell_transcript(item, transcript)
             if respond:
                 self._respond()
 
-    def _tell_transcript(self, item: Item, transcript: str) -> None:
+    def _tell_transcript(self, item: Item, transcript: str | None) -> None:
         kind = "conversation.item.input_audio_transcription"
         place = {"item_id": item.id, "content_index": 0}
+        if transcript is None:
+            why = {"type": "server_error", "code": "transcription_failed"}
+            error = {**why, "message": "The turn could not be transcribed; see the log."}
+            self._emit(event(f"{kind}.failed", **place, error=error))
+            return
         if transcript:
             self._emit(event(f"{kind}.delta", **place, delta=transcript))
         usage = {"type": "duration", "seconds": item.audio_ms / 1000}
@@ -315,7 +349,7 @@ def _own_part(instructions: str | None, of_session: str) -> str | None:
     return instructions
 
 
-def _event_id(frame: str) -> str | None:
+def _event_id(frame: str | bytes) -> str | None:
     try:
         document = json.loads(frame)
     except (ValueError, RecursionError):

@@ -140,7 +140,7 @@ def _clock(tokens: list[str], index: int) -> tuple[int, int] | None:
 
 
 def _hour(token: str) -> int | None:
-    number = int(token) if token.isdecimal() else _NUMBERS.get(token)
+    number = int(token) if token.isdecimal() and len(token) <= 2 else _NUMBERS.get(token)
     return number if number is not None and 1 <= number <= 23 else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -67,7 +67,7 @@ class Prompt:
 class Brain(Protocol):
     """Decides what to say and to call. Keeps no state: the conversation is the state."""
 
-    def reply(self, prompt: Prompt) -> AsyncIterator[Act]:
+    def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
         """Yield what to do next, in order.
 
         Raises:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from local.realtime.brain import Act, BrainError, Call, Prompt, Say
 from local.realtime.conversation import Item
@@ -37,7 +38,7 @@ class ChatBrain:
     model: str
     api_key: str | None = None
 
-    async def reply(self, prompt: Prompt) -> AsyncIterator[Act]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
         """Yield sentences, then calls.
 
         Raises:
@@ -62,6 +63,8 @@ class ChatBrain:
         except (aiohttp.ClientError, TimeoutError) as error:
             why = str(error) or type(error).__name__
             raise BrainError("llm_unavailable", f"{self.base_url}: {why}") from None
+        except HttpProcessingError as error:  # such as a line without an end
+            raise BrainError("llm_error", f"{self.base_url}: {error}") from None
         for act in answer.rest():
             yield act
 
@@ -82,22 +85,27 @@ class _Answer:
     def take(self, line: bytes) -> list[str]:
         """Take one line in and return the sentences that it completes."""
         text = line.decode("utf-8", "replace").strip()
-        if not text.startswith("data:") or text == "data: [DONE]":
+        data = text.removeprefix("data:").strip()
+        if not text.startswith("data:") or data in ("", "[DONE]"):
             return []
         try:
-            chunk = json.loads(text[5:])
-            deltas = [choice.get("delta") or {} for choice in chunk.get("choices", [])]
-        except (ValueError, AttributeError):
+            self._take_chunk(json.loads(data))
+        except (ValueError, TypeError, AttributeError, RecursionError):
             raise BrainError("llm_error", f"not a chat completion chunk: {text[:200]}") from None
-        for delta in deltas:
-            self.text += delta.get("content") or ""
-            for call in delta.get("tool_calls") or []:
-                self._take_call(call)
         done, self.text = split_off(self.text)
         return done
 
+    def _take_chunk(self, chunk: JsonObject) -> None:
+        if error := chunk.get("error"):
+            raise BrainError("llm_error", f"the chat model failed: {str(error)[:200]}")
+        for choice in chunk.get("choices") or []:
+            delta = choice.get("delta") or {}
+            self.text += delta.get("content") or ""
+            for call in delta.get("tool_calls") or []:
+                self._take_call(call)
+
     def _take_call(self, call: JsonObject) -> None:
-        index, function = call.get("index", 0), call.get("function") or {}
+        index, function = int(call.get("index") or 0), call.get("function") or {}
         self.names[index] = self.names.get(index, "") + (function.get("name") or "")
         more = function.get("arguments") or ""
         self.arguments[index] = self.arguments.get(index, "") + more

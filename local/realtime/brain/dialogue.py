@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -94,7 +94,7 @@ class ScriptBrain:
     scripts: tuple[Script, ...]
     today: Callable[[], date] = field(default=date.today)
 
-    async def reply(self, prompt: Prompt) -> AsyncIterator[Act]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
         """Yield one thing to say or to call."""
         if prompt.request:
             yield self._instructed(prompt, prompt.request)

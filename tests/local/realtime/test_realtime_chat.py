@@ -34,6 +34,7 @@ class ChatServer:
         self.keys: list[str | None] = []
         self.deltas: list[dict[str, Any]] = SAID
         self.status = 200
+        self.lines: tuple[bytes, ...] = (b"data: [DONE]",)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(await request.json())
@@ -45,7 +46,8 @@ class ChatServer:
         for delta in self.deltas:
             chunk = {"choices": [{"index": 0, "delta": delta}]}
             await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
-        await response.write(b"data: [DONE]\n\n")
+        for line in self.lines:
+            await response.write(line + b"\n\n")
         return response
 
 
@@ -112,6 +114,28 @@ async def test_an_endpoint_that_refuses_fails_the_response(
     assert response["status"] == "failed"
     assert "503: overloaded" in response["status_details"]["error"]["message"]
     chat_server[0].status = 200
+    assert await client.answer("Hello?") == "We are open. Until 5 PM."
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'data: {"error": {"message": "out of memory"}}', "out of memory"),
+        (b'data: {"choices": [{"delta": {"content": [1]}}]}', "not a chat completion chunk"),
+        (b'data: {"choices": [{"delta": {"tool_calls": ["x"]}}]}', "not a chat completion chunk"),
+        (b"data: {", "not a chat completion chunk"),
+        (b"data: " + b"x" * 1_000_000, "127.0.0.1"),
+    ],
+)
+async def test_a_stream_that_makes_no_sense_fails_the_response(
+    client: Client, chat_server: tuple[ChatServer, str], line: bytes, why: str
+) -> None:
+    """What was said before stays said, the response is failed with the reason."""
+    chat_server[0].lines = (line,)
+    response = (await client.ask("Hello?"))["response"]
+    assert response["status"] == "failed"
+    assert why in response["status_details"]["error"]["message"]
+    chat_server[0].lines = (b'data: {"choices": null}', b"data:[DONE]")
     assert await client.answer("Hello?") == "We are open. Until 5 PM."
 
 

@@ -31,6 +31,7 @@ SATURDAY = date(2026, 11, 21)
         ("the first one", None),
         ("that one please", None),
         ("good morning", None),
+        ("9" * 5000, None),
     ],
 )
 def test_times(text: str, time: tuple[int, int] | None) -> None:
