@@ -43,7 +43,7 @@ def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str,
         ConfigError: Everything that is wrong with the file, in its order.
     """
     with _collecting_no_garbage():
-        document = Document.read(path)
+        document = Document.read(path, expected="`version: 1`, `businesses:` and the rest")
         findings = Findings(document)
         _put_variables_in(document, findings, environ)
         file = _validated(document, findings)

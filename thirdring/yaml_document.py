@@ -105,13 +105,22 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: Path) -> Document:
+    def read(cls, path: Path, *, expected: str) -> Document:
         """Read the file at `path`.
+
+        Args:
+            expected: What should stand in it, for who finds it empty.
 
         Raises:
             ConfigError: It cannot be read, or is not YAML at all.
         """
-        return _Reader(str(path)).read(_bytes_of(path))
+        return _Reader(str(path), expected).read(_bytes_of(path))
+
+    def nearest(self, path: YamlPath) -> Place:
+        """Return where the deepest value on this path stands that there is."""
+        while path not in self.places:
+            path = path[:-1]
+        return self.places[path]
 
 
 def spelled(path: YamlPath) -> str:
@@ -150,8 +159,9 @@ def _failure(file: str, line: int, column: int, what: str, expected: str) -> Con
 class _Reader:
     """One pass over one file."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, expected: str) -> None:
         self._document = Document(file)
+        self._expected = expected
         self._visited = 0
 
     def read(self, source: bytes) -> Document:
@@ -162,7 +172,7 @@ class _Reader:
         except yaml.MarkedYAMLError as error:  # the others are about bytes, checked by `_text`
             raise self._syntax_failure(text, error) from None
         if root is None:
-            raise self._failure_at(0, 0, "is empty", "`version: 1`, `businesses:` and the rest")
+            raise self._failure_at(0, 0, "is empty", self._expected)
         self._document.data = self._value(root, ())
         return self._document
 

@@ -19,9 +19,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -32,6 +31,7 @@ from pydantic import (
 )
 
 from thirdring.errors import ConfigError, Problem
+from thirdring.yaml_document import Document, YamlPath, spelled
 
 __all__ = [
     "Burst",
@@ -168,6 +168,8 @@ _STEPS: Final[Mapping[str, type[Step]]] = {
     "hang_up": HangUp,
 }
 
+_A_SCRIPT: Final = "a call script in YAML"
+
 
 class Script(_Part):
     """One caller.
@@ -186,38 +188,30 @@ def load_script(path: Path) -> Script:
     Raises:
         ConfigError: It cannot be read; with every problem and its line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
-        data = yaml.load(text, Loader=yaml.CSafeLoader)
-    except OSError as error:
-        raise _unreadable(path, 1, 1, error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, 1, 1, "not UTF-8") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise _unreadable(path, line, column, error.problem or "not YAML") from error
+    document = Document.read(path, expected="a list `steps`")
+    data, problems = document.data, list(document.problems)
     steps = data.get("steps") if isinstance(data, dict) else None
-    if not isinstance(steps, list) or root is None:
-        raise _unreadable(path, 1, 1, "has no list `steps`")
-    problems: list[Problem] = []
-    parsed = [_parse_step(path, root, number, step, problems) for number, step in enumerate(steps)]
-    rest = {key: value for key, value in data.items() if key != "steps"}
-    good = [step for step in parsed if step is not None]
-    try:
-        script = Script.model_validate({**rest, "steps": good or [HangUp()]})
-    except ValidationError as error:
-        problems += _problems(path, root, (), error)
+    if not isinstance(data, dict) or not isinstance(steps, list):
+        raise ConfigError(problems or [_problem(document, (), "has no list `steps`", _A_SCRIPT)])
     if not steps:
-        problems.append(Problem(str(path), 1, 1, "steps", "is empty", None, "at least one step"))
+        problems.append(_problem(document, ("steps",), "is empty", "at least one step"))
+    parsed = [_parse_step(document, number, step, problems) for number, step in enumerate(steps)]
+    good = [_beside(path, step) for step in parsed if step is not None]
+    try:
+        script = Script.model_validate({**data, "steps": good or [HangUp()]})
+    except ValidationError as error:
+        problems += _problems(document, (), error)
     if problems:
         raise ConfigError(problems)
     return script
 
 
+def _beside(script: Path, step: Step) -> Step:
+    return Play(play=script.parent / step.play) if isinstance(step, Play) else step
+
+
 def _parse_step(
-    path: Path, root: yaml.Node, number: int, step: object, problems: list[Problem]
+    document: Document, number: int, step: object, problems: list[Problem]
 ) -> Step | None:
     """Return the step, or add to `problems`."""
     where = ("steps", number)
@@ -225,62 +219,31 @@ def _parse_step(
         step = {step: True} if step in ("hang_up", "burst") else {step: None}
     name = next(iter(step), None) if isinstance(step, dict) else None
     if not (isinstance(step, dict) and isinstance(name, str) and name in _STEPS and len(step) == 1):
-        line, column = _position(root, where)
         near = difflib.get_close_matches(str(name), _STEPS, n=1)
         expected = f"did you mean `{near[0]}`?" if near else f"one of {', '.join(_STEPS)}"
-        got = None if name is None else str(name)[:60]
-        problems.append(
-            Problem(str(path), line, column, _dotted(where), "no such step", got, expected)
-        )
+        problems.append(_problem(document, where, "no such step", expected, got=name))
         return None
     try:
-        parsed = _STEPS[name].model_validate(step)
+        return _STEPS[name].model_validate(step)
     except ValidationError as error:
-        problems += _problems(path, root, where, error)
+        problems += _problems(document, where, error)
         return None
-    return Play(play=path.parent / parsed.play) if isinstance(parsed, Play) else parsed
 
 
-def _problems(
-    path: Path, root: yaml.Node, where: tuple[str | int, ...], error: ValidationError
-) -> list[Problem]:
+def _problems(document: Document, where: YamlPath, error: ValidationError) -> list[Problem]:
     found: list[Problem] = []
     for detail in error.errors(include_url=False):
         at = (*where, *detail["loc"])
-        got = detail["input"] if isinstance(detail["input"], str | int | float) else None
         message = detail["msg"].removeprefix("Value error, ")
-        found.append(
-            Problem(
-                str(path),
-                *_position(root, at),
-                _dotted(at),
-                "is wrong",
-                None if got is None else repr(got)[:60],
-                message[:1].lower() + message[1:],
-            )
-        )
+        expected = message[:1].lower() + message[1:]
+        got = document.places[at].written if at in document.places else None
+        found.append(_problem(document, at, "is wrong", expected, got=got))
     return found
 
 
-def _position(node: yaml.Node, where: tuple[Any, ...]) -> tuple[int, int]:
-    """Return line and column, from 1, of what is nearest to `where`."""
-    for key in where:
-        inner: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            inner = next((v for k, v in node.value if k.value == str(key)), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-            inner = node.value[key] if key < len(node.value) else None
-        if inner is None:
-            break
-        node = inner
-    return node.start_mark.line + 1, node.start_mark.column + 1
-
-
-def _dotted(where: tuple[Any, ...]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
-    return text.removeprefix(".") or "(file)"
-
-
-def _unreadable(path: Path, line: int, column: int, what: str) -> ConfigError:
-    problem = Problem(str(path), line, column, "(file)", what, None, "a call script in YAML")
-    return ConfigError([problem])
+def _problem(
+    document: Document, where: YamlPath, what: str, expected: str, *, got: str | None = None
+) -> Problem:
+    place = document.nearest(where)
+    shown = None if got is None else got[:60]
+    return Problem(document.file, place.line, place.column, spelled(where), what, shown, expected)

@@ -8,14 +8,13 @@ key means stands at its class; `dialogue` plays it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from thirdring.errors import ConfigError, Problem
+from thirdring.yaml_document import Document, YamlPath, spelled
 
 __all__ = ["Call", "Goal", "Instructed", "Rule", "Script", "Slot", "Step", "load", "load_all"]
 
@@ -29,6 +28,8 @@ class _Part(BaseModel):
 def _keywords(words: Any) -> Any:
     if not isinstance(words, list):
         return words
+    if not all(isinstance(word, str | int) for word in words):
+        raise ValueError("a word that YAML does not read as text: put it in quotes")
     text = "|".join(str(word) for word in words)
     try:
         return re.compile(rf"\b(?:{text})\b", re.IGNORECASE)
@@ -211,7 +212,8 @@ def load_all(folder: Path) -> tuple[Script, ...]:
         ConfigError: A script is wrong, or there is no such folder.
     """
     if not folder.is_dir():
-        raise ConfigError([_problem(folder, "", "there is no such folder", "a workflows folder")])
+        what = "there is no such folder"
+        raise ConfigError([Problem(str(folder), 0, 0, "folder", what, None, "a workflows folder")])
     paths = [*sorted(folder.glob("*/script.yaml")), SMALL_TALK]
     return tuple(load(path) for path in paths)
 
@@ -222,49 +224,18 @@ def load(path: Path) -> Script:
     Raises:
         ConfigError: With every problem found, where it is and what would be right.
     """
+    document = Document.read(path, expected="`when:`, `greeting:`, `unsure:` and the rest")
+    if document.problems:
+        raise ConfigError(document.problems)
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
-        document = yaml.load(text, Loader=yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([_problem(path, "", str(error), "a readable UTF-8 file")]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        what = str(getattr(error, "problem", error))
-        raise ConfigError([_problem(path, "", what, "valid YAML", mark=mark)]) from None
-    try:
-        return Script.model_validate(document)
+        return Script.model_validate(document.data)
     except ValidationError as error:
-        raise ConfigError(
-            [
-                _problem(
-                    path,
-                    ".".join(str(part) for part in found["loc"]),
-                    found["msg"],
-                    "what local/realtime/brain/script.py describes",
-                    mark=_mark(node, found["loc"]),
-                )
-                for found in error.errors(include_url=False)
-            ]
-        ) from None
+        found = error.errors(include_url=False)
+        raise ConfigError([_wrong(document, one["loc"], one["msg"]) for one in found]) from None
 
 
-def _problem(
-    path: Path, where: str, what: str, expected: str, *, mark: yaml.Mark | None = None
-) -> Problem:
-    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-    return Problem(str(path), line, column, where or "(file)", what, None, expected)
-
-
-def _mark(node: yaml.Node | None, path: Sequence[int | str]) -> yaml.Mark | None:
-    """Return where the deepest node on this path begins."""
-    for part in path:
-        inner: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            inner = next((v for k, v in node.value if k.value == str(part)), None)
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            inner = node.value[part] if part < len(node.value) else None
-        if inner is None:
-            break
-        node = inner
-    return node.start_mark if node is not None else None
+def _wrong(document: Document, where: YamlPath, what: str) -> Problem:
+    place, expected = document.nearest(where), "what local/realtime/brain/script.py describes"
+    return Problem(
+        document.file, place.line, place.column, spelled(where), what, place.written, expected
+    )

@@ -71,9 +71,13 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     [
         ("steps: [", "expected node content"),
         ("say: hello", "has no list `steps`"),
+        ("hello", "has no list `steps`"),
         ("steps: []", "is empty"),
-        ("", "has no list `steps`"),
-        ("steps: !!python/object:os.system []", "could not determine a constructor"),
+        ("", "is empty"),
+        ("steps: !!python/object:os.system []", "has the tag"),
+        pytest.param("steps: " + "[" * 200_000, "nested too deeply", id="deep"),
+        ("steps:\n  - say: 2026-99-99\n", "should be a valid string"),
+        ("steps:\n  - say: \x07\n", "control character"),
     ],
 )
 def test_what_is_no_script_is_refused(tmp_path: Path, text: str, why: str) -> None:

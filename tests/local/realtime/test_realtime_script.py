@@ -171,8 +171,8 @@ async def test_small_talk_when_no_script_fits(text: Client) -> None:
     ("old", "new", "where", "what"),
     [
         ("greeting:", "greting:", "greting", "Extra inputs"),
-        ("need: day", "need: date", "(file)", "no slot 'date'"),
-        ("pursue: booking", "pursue: bocking", "(file)", "no goal 'bocking'"),
+        ("need: day", "need: date", "document", "no slot 'date'"),
+        ("pursue: booking", "pursue: bocking", "document", "no goal 'bocking'"),
         ("parse: phone", "parse: telephone", "slots.phone.parse", "Input should be"),
         (
             "expecting: more\n    call:",
@@ -180,8 +180,13 @@ async def test_small_talk_when_no_script_fits(text: Client) -> None:
             "rules",
             "exactly one",
         ),
-        ("unsure:", "unsure: [", "(file)", "expected"),
+        ("unsure:", "unsure: [", "document", "expected"),
         ("hear: [robot,", "hear: ['(',", "rules", "pattern"),
+        ("hear: [robot,", "hear: [no,", "rules", "put it in quotes"),
+        ("unsure:", "greeting: twice\nunsure:", "greeting", "duplicate key"),
+        pytest.param(
+            *("unsure:", "unsure: " + "[" * 200_000, "document", "nested too deeply"), id="deep"
+        ),
     ],
 )
 def test_wrong_scripts_name_file_and_place(
@@ -196,7 +201,7 @@ def test_wrong_scripts_name_file_and_place(
     problem = next(one for one in wrong.value.problems if what in one.what)
     assert problem.file == str(path)
     assert problem.path.startswith(where)
-    assert where == "(file)" or problem.line > 1
+    assert where == "document" or problem.line > 1
 
 
 def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
