@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import AgentSession, CloseEvent, CloseReason
+from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
+    APIConnectionError,
+    CloseEvent,
+    CloseReason,
+    ErrorEvent,
+    UserStateChangedEvent,
+)
 
 from thirdring.calls import Ending, EndReason, Latency
 from thirdring.clock import Clock
-from thirdring.fixed_lines import FixedLine, frames, play_into_room
+from thirdring.fixed_lines import FixedLine, duration, frames, play_into_room
 from thirdring.journal import Answered, DigitPressed, Ended, Journal, LatencyMeasured
 from thirdring.recorder import Recorder
 from thirdring.session import PhoneAgent
@@ -29,6 +38,19 @@ _TAIL_SECONDS = 0.3
 The last loud packet leaves the SIP side 54 to 92 ms after the playout; livekit-sip's mixer holds
 60 to 80 ms more. Measured: at once cuts 40 to 80 ms of the last word, 300 ms cuts nothing.
 """
+
+_FIRST_SOUND_SECONDS = 2.5
+_LAST_CHANCE_SECONDS = 3.0
+"""How long an answered caller waits for the model: until one moment is asked for, then until it is
+given up."""
+
+_LOST_CONNECTIONS = 5
+_LOST_WITHIN_SECONDS = 10.0
+"""A model that takes every connection and drops it is connected to anew for ever, ten times a
+second, and calls each of these failures recoverable."""
+
+_PLAYOUT_SECONDS = 5.0
+"""What playing a sentence may take beyond its own length."""
 
 _OURS = frozenset(
     {
@@ -70,6 +92,9 @@ class LiveCall:
         self._session: AgentSession[CallState] | None = None
         self._agent: PhoneAgent | None = None
         self._answered = False
+        self._heard_from_model = asyncio.Event()
+        self._lost: deque[float] = deque(maxlen=_LOST_CONNECTIONS)
+        self._refused = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attach(
@@ -82,8 +107,12 @@ class LiveCall:
             agent.answered.set()
         self.recorder.attach(session)
         session.on("close", self._on_close)
+        session.on("error", self._on_error)
+        session.on("agent_state_changed", self._on_state)
+        session.on("user_state_changed", self._on_state)
+        self._spawn(self._await_first_sound(agent))
         self._spawn(self._hang_up_when_asked(session.userdata))
-        self._spawn(self._limit(minutes * 60))
+        self._spawn(self._limit(session, minutes * 60))
 
     def ready(self) -> None:
         """Note that the agent is ready to speak."""
@@ -111,51 +140,101 @@ class LiveCall:
             return
         self.ending = Ending(reason=reason, at=self._clock.now(), detail=detail)
         logger.info("call over", extra={"reason": reason, "detail": detail})
+        self._cancel_tasks()
         if reason in _OURS:
             self._hang_up()
         self._over(reason)
 
     async def refuse(self, line: FixedLine, reason: EndReason, detail: str) -> None:
-        """Play a fixed line to the caller, then end the call."""
-        try:
-            await play_into_room(self._room, line)
-        finally:
-            self.end(reason, detail)
+        """Play a fixed line to the caller, then end the call; once, and not to one who has left."""
+        if self._refused or self.ending is not None:
+            return
+        self._refused = True
+        await asyncio.wait([self._spawn(self._play(line))])
+        self.end(reason, detail)
 
     async def finish(self) -> None:
         """Write the ending and close the journal; the session is closed by now."""
         if self.ending is None:
             self.end(EndReason.WORKER_STOPPED)
         assert self.ending is not None
-        for task in self._tasks:
-            task.cancel()
+        self._cancel_tasks()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.journal.append(Ended(at=self._clock.now(), ending=self.ending))
         await self.journal.close()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _play(self, line: FixedLine) -> None:
+        try:
+            await play_into_room(self._room, line)
+        except Exception:  # the room may go at any moment, and the call has to end all the same
+            logger.warning("the caller could not be told: %s", line, exc_info=True)
+
+    async def _await_first_sound(self, agent: PhoneAgent) -> None:
+        # A model can take a call and say nothing for ever, which is an error to nobody.
+        await agent.answered.wait()
+        if await _within(_FIRST_SOUND_SECONDS, self._heard_from_model):
+            return
+        agent.answered.clear()  # one voice at a time
+        await self._play(FixedLine.ONE_MOMENT)
+        agent.answered.set()
+        if not await _within(_LAST_CHANCE_SECONDS, self._heard_from_model):
+            self._give_up("the model did not begin to speak")
 
     async def _hang_up_when_asked(self, state: CallState) -> None:
         await state.end_requested.wait()
         await asyncio.sleep(_TAIL_SECONDS)
         self.end(EndReason.AGENT_HUNG_UP)
 
-    async def _limit(self, seconds: float) -> None:
+    async def _limit(self, session: AgentSession[CallState], seconds: float) -> None:
         await asyncio.sleep(seconds)
-        if self._session is not None:
-            with suppress(RuntimeError):
-                await self._session.interrupt(force=True)
-            line = FixedLine.TIME_LIMIT
-            await self._session.say(line.text, audio=frames(line), allow_interruptions=False)
-        await asyncio.sleep(_TAIL_SECONDS)
-        self.end(EndReason.TIME_LIMIT)
+        line = FixedLine.TIME_LIMIT
+        try:
+            # RuntimeError: the session has closed.
+            with suppress(RuntimeError, TimeoutError):
+                async with asyncio.timeout(duration(line) + _PLAYOUT_SECONDS):
+                    await session.interrupt(force=True)
+                    await session.say(line.text, audio=frames(line))
+                    await asyncio.sleep(_TAIL_SECONDS)
+        finally:
+            self.end(EndReason.TIME_LIMIT)
 
-    def _on_close(self, event: CloseEvent) -> None:
-        if self.ending is not None or event.reason is not CloseReason.ERROR:
-            return
-        detail = str(getattr(event.error, "error", event.error))[:300]
+    def _give_up(self, detail: str) -> None:
+        if self._session is not None:
+            # Whatever the model still has to say must not talk into the apology.
+            self._session.shutdown(drain=False)
         line = FixedLine.TECHNICAL_DIFFICULTY
         self._spawn(self.refuse(line, EndReason.MODEL_FAILED, detail))
+
+    def _on_state(self, event: AgentStateChangedEvent | UserStateChangedEvent) -> None:
+        # That the caller speaks is told by the model, too.
+        if event.new_state == "speaking":
+            self._heard_from_model.set()
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        if not isinstance(getattr(event.error, "error", None), APIConnectionError):
+            return
+        self._lost.append(event.created_at)
+        often = len(self._lost) == _LOST_CONNECTIONS
+        if often and self._lost[-1] - self._lost[0] < _LOST_WITHIN_SECONDS:
+            self._give_up(f"the connection was lost {_LOST_CONNECTIONS} times: {event.error.error}")
+
+    def _on_close(self, event: CloseEvent) -> None:
+        if event.reason is CloseReason.ERROR:
+            self._give_up(str(getattr(event.error, "error", event.error))[:300])
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False
