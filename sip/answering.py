@@ -17,7 +17,7 @@ from thirdring import lines, metadata, prompts, session, workflow
 from thirdring.calls import EndReason, Leg, LegKind, e164
 from thirdring.clock import Clock
 from thirdring.errors import CallError, CallTaken
-from thirdring.fixed_lines import FixedLine
+from thirdring.fixed_lines import FixedLine, play_into_room
 from thirdring.home import Home
 from thirdring.journal import Journal, Opened
 from thirdring.live import LiveCall
@@ -80,6 +80,15 @@ async def answer(ctx: JobContext, board: Switchboard) -> None:
     except CallTaken:
         logger.info("another job has this call")
         ctx.shutdown("taken")
+        return
+    except OSError:
+        # Nothing is said that nobody will know of, but the caller must not wait for it.
+        logger.exception("call refused: its journal cannot be written")
+        await play_into_room(ctx.room, FixedLine.TECHNICAL_DIFFICULTY)
+        await ctx.delete_room()
+        ctx.shutdown("no journal")
+        return
+    if live.ending is not None:
         return
     if isinstance(route, CallError):
         logger.warning("call refused: %s", route)
