@@ -32,13 +32,14 @@ class Patience:
     Attributes:
         agent: For the agent's audio, before it dispatches once more, and then again before it
             refuses the call.
-        company: For somebody to be in the room again after the last one left an answered call.
+        company: For somebody to be in the room again after the last one left an answered call, or
+            the connection to it broke. A caller hears silence meanwhile.
         media: Without RTP from the caller.
         farewell: For both sides to take notice of the end.
     """
 
     agent: float = 3.0
-    company: float = 5.0
+    company: float = 2.5
     media: int = 15
     farewell: float = 1.5
 
@@ -67,6 +68,7 @@ class BridgedCall:
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
         self._audible = asyncio.Event()
+        self._connected = True
         self._people_changed = asyncio.Event()
         self._pressed: asyncio.Queue[str] = asyncio.Queue()
         self._ordered: asyncio.Queue[str] = asyncio.Queue()
@@ -81,7 +83,7 @@ class BridgedCall:
             end = await self._bridge(offers_video=offers_video)
         except* Unreachable as group:
             end = End.FAILED
-            problem = "; ".join(str(error) for error in group.exceptions)
+            problem = "; ".join(str(error) or "no answer in time" for error in group.exceptions)
             logger.error(  # noqa: TRY400  (where the server is, is no defect of the code)
                 "gateway call failed: livekit-server does not serve it (%s); is it up, and do "
                 "LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET belong to it?",
@@ -127,7 +129,7 @@ class BridgedCall:
         group.create_task(self._pass_ordered())
         await self._room.tell(CallStatus.ACTIVE)
         await self._until_alone()
-        self._end(End.AGENT_GONE)
+        self._end(End.AGENT_GONE if self._connected else End.ROOM_LOST)
 
     async def _agent_came(self) -> bool:
         if await self._heard_in_time():
@@ -148,7 +150,8 @@ class BridgedCall:
     async def _until_alone(self) -> None:
         """Wait until nobody to talk to was in the room for a while."""
         while True:
-            wait = None if self._room.has_company else self._patience.company
+            company = self._connected and self._room.has_company
+            wait = None if company else self._patience.company
             self._people_changed.clear()
             try:
                 async with asyncio.timeout(wait):
@@ -201,6 +204,8 @@ class BridgedCall:
 
         room.on("participant_connected", lambda _: self._people_changed.set())
         room.on("participant_disconnected", lambda _: self._people_changed.set())
+        room.on("reconnecting", lambda: self._connection(up=False))
+        room.on("reconnected", lambda: self._connection(up=True))
         room.on("disconnected", lambda _: self._end(End.ROOM_GONE))
 
     def _on_sip(self, event: StackEvent) -> None:
@@ -215,6 +220,10 @@ class BridgedCall:
                 self._end(End.CALLER_HUNG_UP)
             else:
                 self._end(End.CALLER_GAVE_UP)
+
+    def _connection(self, *, up: bool) -> None:
+        self._connected = up
+        self._people_changed.set()
 
     def _end(self, end: End) -> None:
         if not self._ended.done():

@@ -17,6 +17,7 @@ class End(StrEnum):
     ROOM_GONE = "room deleted, or participant removed from it"
     NO_AGENT = "no agent came"
     AGENT_GONE = "agent left and none came back"
+    ROOM_LOST = "no connection to livekit-server"
     STOPPED = "gateway stopped"
     FAILED = "gateway failed"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 DIGIT_CODES: Final = {digit: code for code, digit in enumerate("0123456789*#ABCD")}
 """The event codes of RFC 4733 section 3.2."""
 
-Unreachable: Final = (rtc.ConnectError, api.ServerError, aiohttp.ClientError)
+Unreachable: Final = (rtc.ConnectError, api.ServerError, aiohttp.ClientError, TimeoutError)
 """What is raised when livekit-server is not there or does not want us."""
 
 _AGENT: Final = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
@@ -30,6 +31,9 @@ _COMPANY: Final = (
     rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 )
+_LAST_WORD: Final = 0.5
+# The SDK waits for its API's answers without limit, whatever `LiveKitAPI(timeout=...)` says.
+_ANSWER: Final = 3.0
 
 
 class CallRoom:
@@ -70,11 +74,11 @@ class CallRoom:
     async def _enter(self) -> None:
         # The room is made first, though joining could do that too: livekit-server then chooses a
         # worker while we connect, and the call is answered 25 ms earlier.
-        await self._server.room.create_room(
-            api.CreateRoomRequest(
-                name=self._invitation.room, agents=[api.RoomAgentDispatch(agent_name=AGENT_NAME)]
-            )
+        request = api.CreateRoomRequest(
+            name=self._invitation.room, agents=[api.RoomAgentDispatch(agent_name=AGENT_NAME)]
         )
+        async with asyncio.timeout(_ANSWER):
+            await self._server.room.create_room(request)
         options = rtc.RoomOptions(dynacast=False, connect_timeout=2)
         await self.room.connect(self._access.url, self._token(), options)
 
@@ -110,12 +114,13 @@ class CallRoom:
         """Ask for an agent once more, in place of the dispatch that nobody followed."""
         name = self._invitation.room
         dispatches = self._server.agent_dispatch
-        for dispatch in await dispatches.list_dispatch(name):
-            # Should its agent come after all, there would be two of them in the room.
-            await dispatches.delete_dispatch(dispatch.id, name)
-        await dispatches.create_dispatch(
-            api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=name)
-        )
+        async with asyncio.timeout(_ANSWER):
+            for dispatch in await dispatches.list_dispatch(name):
+                # Should its agent come after all, there would be two of them in the room.
+                await dispatches.delete_dispatch(dispatch.id, name)
+            await dispatches.create_dispatch(
+                api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=name)
+            )
 
     async def tell(self, status: CallStatus) -> None:
         """Change `sip.callStatus`."""
@@ -134,11 +139,17 @@ class CallRoom:
 
     async def leave(self, status: CallStatus | None) -> None:
         """Say `status`, if any, and leave as a client that hangs up does (CLIENT_INITIATED)."""
-        if self.room.isconnected():
-            if status is not None:
-                await self.tell(status)
-            await self.room.disconnect()
-        await self.source.aclose()
+        try:
+            if self.room.isconnected():
+                if status is not None:
+                    # While the SDK reconnects nobody answers. Not to leave then would bring our
+                    # participant back, without a caller, as soon as livekit-server is.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_LAST_WORD):
+                            await self.tell(status)
+                await self.room.disconnect()
+        finally:
+            await self.source.aclose()
 
     async def delete(self) -> None:
         """Delete the room, so that nobody waits in it."""
