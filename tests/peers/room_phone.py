@@ -19,11 +19,13 @@ class RoomPhone:
     """What the far end of a trunk hears and sees.
 
     Attributes:
+        source: What it speaks into, at 8 kHz.
         sound: Set once audio of the agent arrived.
         gone: Resolves with the reason when the SIP side would send BYE.
     """
 
     room: rtc.Room
+    source: rtc.AudioSource
     sound: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Future[int] = field(default_factory=asyncio.Future)
     _listening: list[asyncio.Task[None]] = field(default_factory=list)
@@ -70,13 +72,14 @@ async def room_phone(
         .with_room_config(api.RoomConfiguration(agents=[dispatched]))
         .to_jwt()
     )
-    phone = RoomPhone(rtc.Room())
+    source = rtc.AudioSource(8000, 1)
+    phone = RoomPhone(rtc.Room(), source)
     phone.room.on("track_subscribed", lambda track, *_: phone.listen(track))
     phone.room.on("disconnected", phone.leave)
     await phone.room.connect(environ["LIVEKIT_URL"], token)
-    source = rtc.AudioSource(8000, 1)
     track = rtc.LocalAudioTrack.create_audio_track("phone", source)
-    await phone.room.local_participant.publish_track(track)
+    microphone = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+    await phone.room.local_participant.publish_track(track, microphone)
     try:
         yield phone
     finally:

@@ -1,0 +1,353 @@
+"""Calls from the first moment of their job to the ending in their journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from livekit import api, rtc
+
+from sip import answering
+from sip.answering import Switchboard
+from tests.peers.scripted_model import ScriptedModel, scripted_model
+from tests.peers.whole_call import PHONE, Calls
+from thirdring.calls import EndReason, Role, ToolUse, Turn
+from thirdring.fixed_lines import FixedLine
+from thirdring.journal import (
+    Answered,
+    DigitPressed,
+    Ended,
+    Entry,
+    LatencyMeasured,
+    ModelFault,
+    Opened,
+    ToolUsed,
+    TurnSpoken,
+    UsageCounted,
+)
+
+pytestmark = pytest.mark.server
+
+GREETING = "Hello, thank you for calling Riverside Clinic. How can I help you today?"
+HEARD = 20.0
+"""Seconds until a phone in the room hears what was said; a hang, not a measure."""
+
+
+def turns(entries: list[Entry]) -> list[Turn]:
+    return [entry.turn for entry in entries if isinstance(entry, TurnSpoken)]
+
+
+def uses(entries: list[Entry]) -> list[ToolUse]:
+    return [entry.use for entry in entries if isinstance(entry, ToolUsed)]
+
+
+def ending(entries: list[Entry]) -> EndReason:
+    last = entries[-1]
+    assert isinstance(last, Ended)
+    return last.ending.reason
+
+
+async def test_the_greeting_waits_for_the_line_to_open(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """It is made while the phone rings, not heard before the answer, and heard at once after it."""
+    async with calling() as call:
+        await call.job.answer()
+        await call.next("session_usage_updated", lambda event: event.usage.model_usage)
+        assert not call.phone.sound.is_set()
+        await call.open_line()
+        await asyncio.wait_for(call.phone.sound.wait(), HEARD)
+        entries = await call.hang_up()
+    assert ending(entries) is EndReason.CALLER_HUNG_UP
+
+
+async def test_waits_are_measured_once(calling: Calls, model: ScriptedModel) -> None:
+    """Answer, greeting and reply stand in the journal, the reply with the turn that it was for."""
+    model.says.append("What are your opening hours?")
+    async with calling() as call:
+        await call.answer()
+        await call.next("agent_state_changed", new_state="listening")
+        replied = call.next("agent_state_changed", old_state="speaking", new_state="listening")
+        await call.utter()
+        await replied
+        entries = await call.hang_up()
+    waits = [entry.latency for entry in entries if isinstance(entry, LatencyMeasured)]
+    assert [wait.kind for wait in waits] == ["answer", "greeting", "reply"]
+    assert [turn.role for turn in turns(entries)] == [Role.AGENT, Role.CALLER, Role.AGENT]
+    assert waits[2].turn_id == turns(entries)[2].id
+    assert [use.name for use in uses(entries)] == ["opening_hours"]
+    assert "9 AM" in turns(entries)[2].text
+
+
+async def test_an_interrupted_greeting_ends_where_it_was_heard(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """Its turn says so, and holds less than was to be said."""
+    model.says.append("What are your opening hours?")
+    async with calling() as call:
+        await call.answer()
+        await model.hears(600)
+        tools = call.next("function_tools_executed")
+        await call.utter()
+        await tools
+        entries = await call.hang_up()
+    first, second = turns(entries)[:2]
+    agent = first if first.role is Role.AGENT else second
+    assert agent.interrupted
+    assert GREETING.startswith(agent.text)
+    assert len(agent.text) < len(GREETING)
+    assert agent.started_at < agent.ended_at
+
+
+async def test_usage_is_noted_when_it_has_changed(calling: Calls, model: ScriptedModel) -> None:
+    """No total stands twice in a row, and the audio that was heard is counted too."""
+    model.says.append("What are your opening hours?")
+    async with calling() as call:
+        await call.answer()
+        replied = call.next("function_tools_executed")
+        await call.utter()
+        await replied
+        entries = await call.hang_up()
+    counted = [entry.usage for entry in entries if isinstance(entry, UsageCounted)]
+    by_model = {usage.model: [u for u in counted if u.model == usage.model] for usage in counted}
+    assert len(by_model) == 2
+    for totals in by_model.values():
+        assert all(one != other for one, other in pairwise(totals))
+    assert any(usage.transcribed_seconds for usage in counted)
+
+
+async def test_the_caller_is_sent_20_ms_at_a_time(calling: Calls, model: ScriptedModel) -> None:
+    """Each append holds one packet's worth, 960 bytes, and turns are told as the workflow says."""
+    model.says.append("Hello")
+    async with calling() as call:
+        await call.answer()
+        item = call.next("conversation_item_added")
+        await call.utter()
+        await item
+        await call.hang_up()
+    assert set(Counter(model.appended)) == {960}
+    detection = model.detections[-1]
+    assert detection is not None
+    assert (detection.type, detection.interrupt_response) == ("semantic_vad", True)
+
+
+async def test_the_agent_hangs_up_after_its_goodbye(calling: Calls, model: ScriptedModel) -> None:
+    """The goodbye is said to its end, a tail follows, and the room is gone."""
+    model.says.append("Goodbye")
+    async with calling() as call:
+        await call.answer()
+        await call.utter()
+        entries = await call.job.finish()
+        assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
+    assert ending(entries) is EndReason.AGENT_HUNG_UP
+    last = turns(entries)[-1]
+    assert (last.text.endswith("Goodbye."), last.interrupted) == (True, False)
+    ended = entries[-1]
+    assert isinstance(ended, Ended)
+    assert ended.ending.at - last.ended_at >= timedelta(seconds=0.25)
+
+
+async def test_a_caller_who_speaks_over_the_goodbye_stays(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """They have something to add: the call goes on until they hang up."""
+    model.says.extend(["Goodbye", "What are your opening hours?"])
+    async with calling() as call:
+        await call.answer()
+        used = call.next("function_tools_executed")
+        await call.utter()
+        await used
+        await call.next("agent_state_changed", new_state="speaking")
+        await model.hears(250)
+        used = call.next("function_tools_executed")
+        await call.utter()
+        await used
+        await call.next("agent_state_changed", old_state="speaking", new_state="listening")
+        assert not call.job.over.done()
+        entries = await call.hang_up()
+    assert [use.name for use in uses(entries)] == ["end_call", "opening_hours"]
+    assert ending(entries) is EndReason.CALLER_HUNG_UP
+
+
+async def test_the_time_limit_is_said_and_ends_the_call(
+    calling: Calls, model: ScriptedModel, board: Switchboard
+) -> None:
+    """The agent is stopped, the line is said to its end, then the room is gone."""
+    (workflow,) = board.workflows.values()
+    short = workflow.model_copy(update={"time_limit_minutes": 0.8 / 60})
+    async with calling(replace(board, workflows={workflow.name: short})) as call:
+        await call.answer()
+        entries = await call.job.finish()
+        assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
+    assert ending(entries) is EndReason.TIME_LIMIT
+    said = turns(entries)[-1]
+    assert (said.text, said.interrupted) == (FixedLine.TIME_LIMIT.text, False)
+
+
+async def test_a_model_that_fails_for_good_is_explained(
+    calling: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller hears of technical difficulties, and the journal says what failed."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    async with calling() as call:
+        async with scripted_model() as model:
+            monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
+            await call.answer()
+            await call.next("agent_state_changed", new_state="listening")
+            call.phone.sound.clear()
+        await asyncio.wait_for(call.phone.sound.wait(), HEARD)
+        entries = await call.job.finish()
+    assert ending(entries) is EndReason.MODEL_FAILED
+    faults = [entry for entry in entries if isinstance(entry, ModelFault)]
+    assert faults[-1].recoverable is False
+
+
+async def test_without_a_model_the_caller_hears_why(
+    calling: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that is missing ends the call with an explanation, not in silence."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    async with calling() as call:
+        await call.job.answer()
+        assert call.phone.sound.is_set()
+        entries = await call.job.finish()
+    assert ending(entries) is EndReason.MODEL_FAILED
+
+
+async def test_a_model_out_of_reach_is_explained(
+    calling: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens where the model should be: the caller hears so."""
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    async with calling() as call:
+        await call.job.answer()
+        await call.open_line()
+        entries = await call.job.finish()
+        assert call.phone.sound.is_set()
+    assert ending(entries) is EndReason.MODEL_FAILED
+
+
+@pytest.mark.parametrize(
+    ("attributes", "metadata", "detail"),
+    [
+        ({"sip.trunkPhoneNumber": "+12025550177"}, "", "sip.trunkPhoneNumber"),
+        ({}, "not json", "metadata"),
+    ],
+)
+async def test_a_call_that_no_line_takes_is_refused_aloud(
+    calling: Calls, attributes: dict[str, str], metadata: str, detail: str
+) -> None:
+    """It hears the fixed line; the journal names no workflow, but the field."""
+    async with calling(attributes=PHONE | attributes, metadata=metadata) as call:
+        await call.job.answer()
+        entries = await call.job.finish()
+        assert call.phone.sound.is_set()
+    opened, ended = entries[0], entries[-1]
+    assert isinstance(opened, Opened)
+    assert isinstance(ended, Ended)
+    assert (opened.workflow, ended.ending.reason) == (None, EndReason.NOT_IN_SERVICE)
+    assert detail in (ended.ending.detail or "")
+
+
+async def test_a_second_job_leaves_the_call_alone(calling: Calls, model: ScriptedModel) -> None:
+    """The call belongs to the job that opened its journal; the other one ends at once."""
+    async with calling() as call:
+        await call.job.answer()
+        async with calling.job() as second:
+            await second.answer()
+            assert second.over.result() == "taken"
+            await answering.finish(second.ctx)
+        assert len(call.job.ctx.room.remote_participants) == 1
+        await call.hang_up()
+
+
+async def test_a_job_without_a_caller_ends(
+    calling: Calls, board: Switchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody comes: there is no call, so there is no journal."""
+    monkeypatch.setattr(answering, "_ARRIVAL_SECONDS", 0.2)
+    async with calling.job() as job:
+        await job.answer()
+        assert job.over.result() == "nobody came"
+        await answering.finish(job.ctx)
+    assert not board.home.journals.exists()
+
+
+async def test_who_leaves_while_it_rings_has_abandoned(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """No answer was given, so nobody hung up."""
+    async with calling() as call:
+        await call.job.answer()
+        entries = await call.hang_up()
+    assert ending(entries) is EndReason.ABANDONED
+    assert not [entry for entry in entries if isinstance(entry, Answered)]
+
+
+async def test_a_removed_caller_is_told_from_one_who_hung_up(
+    calling: Calls, model: ScriptedModel, livekit: dict[str, str]
+) -> None:
+    """Somebody at the console takes the caller out of the room."""
+    async with calling() as call, api.LiveKitAPI() as server:
+        await call.answer()
+        who = api.RoomParticipantIdentity(
+            room=call.phone.room.name, identity=call.phone.room.local_participant.identity
+        )
+        await server.room.remove_participant(who)
+        entries = await call.job.finish()
+    assert ending(entries) is EndReason.REMOVED
+
+
+async def test_keys_stand_in_the_journal(calling: Calls, model: ScriptedModel) -> None:
+    """In the order in which they were pressed."""
+    async with calling() as call:
+        await call.answer()
+        pressed: asyncio.Queue[str] = asyncio.Queue()
+        call.job.ctx.room.on("sip_dtmf_received", lambda dtmf: pressed.put_nowait(dtmf.digit))
+        for code, digit in ((4, "4"), (11, "#")):
+            await call.phone.room.local_participant.publish_dtmf(code=code, digit=digit)
+            await asyncio.wait_for(pressed.get(), HEARD)
+        entries = await call.hang_up()
+    assert [e.digit for e in entries if isinstance(e, DigitPressed)] == ["4", "#"]
+
+
+async def test_what_is_known_of_the_caller_reaches_the_model(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """Metadata and leg fill the instructions, and no placeholder is left."""
+    metadata = '{"patient_name": "Mary Jones", "notes": "Prefers mornings."}'
+    async with calling(metadata=metadata) as call:
+        await call.job.answer()
+        await call.next("session_usage_updated", lambda event: event.usage.model_usage)
+        await call.hang_up()
+    told = model.prompts[0].instructions
+    for known in ("Mary Jones", "Prefers mornings.", "+12025550199", "Riverside Clinic"):
+        assert known in told
+    assert "{{" not in told
+    assert f'"{GREETING}"' in (model.prompts[0].request or "")
+
+
+async def test_a_hidden_caller_is_called_so(calling: Calls, model: ScriptedModel) -> None:
+    """A withheld number is neither invented nor left blank."""
+    async with calling(attributes=PHONE | {"sip.phoneNumber": "anonymous"}) as call:
+        await call.job.answer()
+        await call.next("session_usage_updated", lambda event: event.usage.model_usage)
+        entries = await call.hang_up()
+    assert "The call comes from a hidden number." in model.prompts[0].instructions
+    assert isinstance(entries[0], Opened)
+    assert entries[0].leg.caller is None
+
+
+async def test_a_worker_that_stops_says_so(calling: Calls, model: ScriptedModel) -> None:
+    """A job that is shut down from outside ends its call, and no room is left."""
+    async with calling() as call:
+        await call.answer()
+        call.job.ctx.shutdown("worker stops")
+        entries = await call.job.finish()
+        assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
+    assert ending(entries) is EndReason.WORKER_STOPPED

@@ -1,0 +1,174 @@
+"""Who comes into a room, and what is reported of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from livekit import api, rtc
+
+from sip.caller import CallerEvents, arrival, follow
+from tests.peers.room_phone import RoomPhone, room_phone
+from tests.peers.whole_call import PHONE
+from thirdring.calls import EndReason
+
+pytestmark = pytest.mark.server
+
+HANG = 20.0
+DIGITS = {"1": 1, "#": 11}
+
+
+@asynccontextmanager
+async def joined(livekit: Mapping[str, str], name: str, kind: str) -> AsyncIterator[rtc.Room]:
+    """Join the room `name` as somebody of this kind, called as the kind is."""
+    token = (
+        api.AccessToken(livekit["LIVEKIT_API_KEY"], livekit["LIVEKIT_API_SECRET"])
+        .with_identity(kind)
+        .with_kind(kind)  # type: ignore[arg-type]  # one of its literals
+        .with_grants(api.VideoGrants(room_join=True, room=name))
+        .to_jwt()
+    )
+    room = rtc.Room()
+    await room.connect(livekit["LIVEKIT_URL"], token)
+    try:
+        yield room
+    finally:
+        await room.disconnect()
+
+
+@dataclass
+class Reports:
+    """What was reported, in order; `came` tells of each."""
+
+    seen: list[object] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, what: object) -> None:
+        self.seen.append(what)
+        self.came.set()
+
+    async def until(self, *expected: object) -> None:
+        """Wait until exactly this was reported."""
+        async with asyncio.timeout(HANG):
+            while len(self.seen) < len(expected):
+                self.came.clear()
+                await self.came.wait()
+        assert self.seen == list(expected)
+
+    @property
+    def events(self) -> CallerEvents:
+        return CallerEvents(lambda: self.note("answered"), self.note, self.note)
+
+
+@pytest.fixture
+async def agent(livekit: dict[str, str], request: pytest.FixtureRequest) -> AsyncIterator[rtc.Room]:
+    """Return the agent's side of the room that is named after the test."""
+    async with joined(livekit, request.node.name, "agent") as room:
+        yield room
+
+
+@pytest.fixture
+async def phone(livekit: dict[str, str], agent: rtc.Room) -> AsyncIterator[RoomPhone]:
+    """Return a phone that rings in the same room."""
+    async with room_phone(livekit, agent.name, attributes=PHONE, metadata="") as ringing:
+        yield ringing
+
+
+@pytest.fixture
+async def reports(agent: rtc.Room, phone: RoomPhone) -> Reports:
+    """Follow the phone."""
+    reported = Reports()
+    follow(agent, await arrival(agent, timeout=HANG), reported.events)
+    return reported
+
+
+async def active(phone: RoomPhone) -> None:
+    await phone.room.local_participant.set_attributes({"sip.callStatus": "active"})
+
+
+async def test_who_is_there_already_is_found(agent: rtc.Room, phone: RoomPhone) -> None:
+    """The caller is usually in the room before the agent."""
+    first = await arrival(agent, timeout=HANG)
+    assert (await arrival(agent, timeout=HANG)).identity == first.identity == "sip_caller"
+
+
+async def test_who_comes_later_is_waited_for(livekit: dict[str, str], agent: rtc.Room) -> None:
+    """Other agents are no callers, a person with a browser is one."""
+    coming = asyncio.create_task(arrival(agent, timeout=HANG))
+    async with joined(livekit, agent.name, "egress"), joined(livekit, agent.name, "standard"):
+        assert (await coming).identity == "standard"
+
+
+async def test_nobody_comes(agent: rtc.Room) -> None:
+    """The wait has an end, and leaves nothing behind in the room."""
+    with pytest.raises(TimeoutError):
+        await arrival(agent, timeout=0.05)
+
+
+async def test_a_phone_is_answered_once(phone: RoomPhone, reports: Reports) -> None:
+    """`active` opens the line; what changes later does not open it again."""
+    assert reports.seen == []
+    await phone.room.local_participant.set_attributes({"sip.callStatus": "dialing"})
+    await active(phone)
+    await reports.until("answered")
+    await phone.room.local_participant.set_attributes({"sip.callStatus": "active", "x": "1"})
+    await phone.room.local_participant.publish_dtmf(code=1, digit="1")
+    await reports.until("answered", "1")
+
+
+async def test_a_browser_hears_at_once(livekit: dict[str, str], agent: rtc.Room) -> None:
+    """It has nothing that rings."""
+    reported = Reports()
+    async with joined(livekit, agent.name, "standard"):
+        follow(agent, await arrival(agent, timeout=HANG), reported.events)
+        assert reported.seen == ["answered"]
+
+
+async def test_keys_of_others_do_not_count(
+    livekit: dict[str, str], phone: RoomPhone, reports: Reports
+) -> None:
+    """Only the caller's own keys are reported."""
+    async with joined(livekit, phone.room.name, "standard") as other:
+        await other.local_participant.publish_dtmf(code=2, digit="2")
+        for digit, code in DIGITS.items():
+            await phone.room.local_participant.publish_dtmf(code=code, digit=digit)
+        await reports.until("1", "#")
+
+
+async def test_leaving_after_the_answer_is_hanging_up(phone: RoomPhone, reports: Reports) -> None:
+    """The reason is told once."""
+    await active(phone)
+    await reports.until("answered")
+    await phone.room.disconnect()
+    await reports.until("answered", EndReason.CALLER_HUNG_UP)
+
+
+async def test_leaving_before_the_answer_is_abandoning(phone: RoomPhone, reports: Reports) -> None:
+    """A phone that stops ringing was never answered."""
+    await phone.room.disconnect()
+    await reports.until(EndReason.ABANDONED)
+
+
+async def test_others_may_leave(
+    livekit: dict[str, str], phone: RoomPhone, reports: Reports
+) -> None:
+    """A listener who goes does not end the call."""
+    async with joined(livekit, phone.room.name, "standard"):
+        pass
+    await active(phone)
+    await reports.until("answered")
+
+
+async def test_a_deleted_room_is_reported_once(
+    livekit: dict[str, str], phone: RoomPhone, reports: Reports
+) -> None:
+    """The agent loses caller and room at the same time."""
+    await active(phone)
+    await reports.until("answered")
+    async with api.LiveKitAPI() as server:
+        await server.room.delete_room(api.DeleteRoomRequest(room=phone.room.name))
+    await asyncio.wait_for(phone.gone, HANG)
+    await reports.until("answered", EndReason.REMOVED)
