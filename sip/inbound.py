@@ -61,6 +61,11 @@ def call_status(attributes: Mapping[str, str]) -> CallStatus | None:
 
 _MEDIA_FAILURES = frozenset(
     {
+        # livekit-server gives every departure a reason; whoever vanishes without one was lost
+        # together with the connection to it.
+        None,
+        rtc.DisconnectReason.UNKNOWN_REASON,
+        rtc.DisconnectReason.SERVER_SHUTDOWN,
         rtc.DisconnectReason.MEDIA_FAILURE,
         rtc.DisconnectReason.CONNECTION_TIMEOUT,
         rtc.DisconnectReason.SIGNAL_CLOSE,
@@ -73,6 +78,6 @@ def caller_left(reason: rtc.DisconnectReason.ValueType | None, *, answered: bool
     """Return why the call ended when its caller left the room for this reason."""
     if reason in _REMOVALS:
         return EndReason.REMOVED
-    if reason in _MEDIA_FAILURES:
-        return EndReason.MEDIA_TIMEOUT
-    return EndReason.CALLER_HUNG_UP if answered else EndReason.ABANDONED
+    if not answered:
+        return EndReason.ABANDONED
+    return EndReason.MEDIA_TIMEOUT if reason in _MEDIA_FAILURES else EndReason.CALLER_HUNG_UP

@@ -73,7 +73,9 @@ def test_unknown_states_are_none() -> None:
         (rtc.DisconnectReason.PARTICIPANT_REMOVED, True, EndReason.REMOVED),
         (rtc.DisconnectReason.ROOM_DELETED, True, EndReason.REMOVED),
         (rtc.DisconnectReason.MEDIA_FAILURE, True, EndReason.MEDIA_TIMEOUT),
-        (None, True, EndReason.CALLER_HUNG_UP),
+        (None, True, EndReason.MEDIA_TIMEOUT),
+        (None, False, EndReason.ABANDONED),
+        (rtc.DisconnectReason.SERVER_SHUTDOWN, True, EndReason.MEDIA_TIMEOUT),
     ],
 )
 def test_a_departure_has_a_reason(
