@@ -68,6 +68,7 @@ async def answer(ctx: JobContext, board: Switchboard) -> None:
     """
     leg = await _leg(ctx)
     if leg is None:
+        await ctx.delete_room()
         ctx.shutdown("nobody came")
         return
     ctx.log_context_fields = {"call": leg.call_id}
@@ -114,10 +115,14 @@ async def _leg(ctx: JobContext) -> Leg | None:
     if ctx.is_fake_job():
         return Leg(call_id=ctx.job.id, kind=LegKind.CONSOLE, identity="console")
     await ctx.connect()
+    # livekit-server takes 200 ms to choose a worker. Of a caller who gave up meanwhile there is no
+    # room any more, and by joining we have made another one of its name.
+    gave_up = bool(ctx.job.room.sid) and await ctx.room.sid != ctx.job.room.sid
     try:
-        participant = await arrival(ctx.room, timeout=_ARRIVAL_SECONDS)
+        participant = await arrival(ctx.room, timeout=0 if gave_up else _ARRIVAL_SECONDS)
     except TimeoutError:
-        logger.warning("no caller came into the room", extra={"room": ctx.room.name})
+        why = "the caller gave up before we came" if gave_up else "no caller came into the room"
+        logger.warning(why, extra={"room": ctx.room.name})
         return None
     return inbound.leg(participant, ctx.room.name)
 
@@ -158,7 +163,7 @@ async def _speak(
     ctx: JobContext, board: Switchboard, leg: Leg, route: _Route, live: LiveCall
 ) -> None:
     facts = _facts(route, leg, board.clock.now())
-    store = await Store.open(board.home.store)
+    store = await live.resources.enter_async_context(await Store.open(board.home.store))
     state = CallState(
         business=route.business, line=route.line, leg=leg, store=store, clock=board.clock
     )

@@ -20,6 +20,8 @@ _PHONES_AND_PEOPLE = frozenset(
     }
 )
 
+_KEYS = frozenset("0123456789ABCD*#")
+
 
 @dataclass(frozen=True)
 class CallerEvents:
@@ -77,7 +79,9 @@ class _Follower:
             self.check_answer()
 
     def on_digit(self, digit: rtc.SipDTMF) -> None:
-        if digit.participant is not None and digit.participant.identity == self._identity:
+        ours = digit.participant is not None and digit.participant.identity == self._identity
+        # A browser sends whatever text it likes.
+        if ours and digit.digit in _KEYS:
             self._events.digit(digit.digit)
 
     def on_disconnected(self, participant: rtc.RemoteParticipant) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from livekit import rtc
@@ -70,6 +70,9 @@ class LiveCall:
         room: Where the caller is.
         hang_up: Ends the caller's side at once.
         over: Called once, with the reason, so that the job ends too.
+
+    Attributes:
+        resources: What the call has opened; closed when it is over.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class LiveCall:
         self.journal = journal
         self.ending: Ending | None = None
         self.recorder = Recorder(journal.append, clock)
+        self.resources = AsyncExitStack()
         self._room = room
         self._clock = clock
         self._hang_up = hang_up
@@ -162,6 +166,7 @@ class LiveCall:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.journal.append(Ended(at=self._clock.now(), ending=self.ending))
         await self.journal.close()
+        await self.resources.aclose()
 
     def _cancel_tasks(self) -> None:
         for task in self._tasks:
