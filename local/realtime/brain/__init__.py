@@ -76,5 +76,8 @@ class Brain(Protocol):
         ...
 
     def foresee(self, prompt: Prompt) -> str | None:
-        """Return what would be said to this, when that is known at once and without effects."""
+        """Return what would be said to this, or how that begins.
+
+        None when it is not known at once and without effects.
+        """
         ...

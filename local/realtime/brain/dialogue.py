@@ -7,6 +7,7 @@ a client that reconnects and replays its items finds the dialogue where it was.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from local.realtime.brain import Act, Call, Prompt, Say
 from local.realtime.brain.script import Call as ScriptCall
 from local.realtime.brain.script import Rule, Script, Slot
 from local.realtime.conversation import Item
+from local.realtime.sentences import sentences
 
 __all__ = ["ScriptBrain", "quoted"]
 
@@ -102,9 +104,10 @@ class ScriptBrain:
             yield self._dialogue(prompt).play(prompt.items).act
 
     def foresee(self, prompt: Prompt) -> str | None:
-        """Return what would be said to this."""
-        act = self._dialogue(prompt).play(prompt.items).act
-        return act.text if isinstance(act, Say) else None
+        """Return what would be said to this; of an answer that needs a tool, its beginning."""
+        dialogue = self._dialogue(prompt)
+        state = dialogue.play(prompt.items)
+        return state.act.text if isinstance(state.act, Say) else dialogue.opening(state)
 
     def _dialogue(self, prompt: Prompt) -> _Dialogue:
         chosen = next(one for one in self.scripts if one.when in prompt.instructions)
@@ -262,6 +265,26 @@ class _Dialogue:
         if call.ends:
             return self._reached(state).saying(text, expect=call.expect)
         return self._aside(state, text, call.expect)
+
+    def opening(self, state: _State) -> str | None:
+        """Return the first sentence after the call that is due, unless a result stands in it."""
+        call = self._declared(state, state.act.name) if isinstance(state.act, Call) else None
+        if call is None:
+            return None
+        template = call.then or self._ask_after(call, state) or ""
+        places = _PLACE.finditer(template)
+        unknown = next((p.start() for p in places if _at(state.values, p[1]) is None), None)
+        if unknown is None:
+            return next(iter(sentences(_filled(template, state.values))), None)
+        # "X" stands for what is not known yet: the sentence that it is in cannot be said.
+        known = sentences(_filled(template[:unknown], state.values) + " X")[:-1]
+        return next(iter(known), None)
+
+    def _ask_after(self, call: ScriptCall, state: _State) -> str | None:
+        steps = self.script.goals[state.goal].steps if state.goal else ()
+        following = (after for step, after in itertools.pairwise(steps) if step.call is call)
+        need = next((step.need for step in following), None)
+        return None if need is None else self.script.slots[need].ask
 
     def _declared(self, state: _State, name: str) -> ScriptCall | None:
         steps = self.script.goals[state.goal].steps if state.goal else ()

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local.realtime.brain import Prompt
+from local.realtime.brain.dialogue import ScriptBrain
 from local.realtime.brain.script import load, load_all
+from local.realtime.configuration import Tool
+from local.realtime.conversation import Item
 from thirdring.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +60,7 @@ async def test_booking_from_the_first_word_to_the_reference(text: Client) -> Non
     call = call_of(await text.ask("Can I book an appointment for Tuesday?"))
     assert (call["name"], json.loads(call["arguments"])) == ("find_slots", {"day": "tuesday"})
     assert text_of(await text.result(call, SLOTS)) == (
-        "Let me see. I have 9 AM, 9:30 AM or 10 AM on Tuesday, November 24. "
+        "Let me see what is free. I have 9 AM, 9:30 AM or 10 AM on Tuesday, November 24. "
         "Which one would you like?"
     )
     assert "full name" in await text.answer("The 9:30 please.")
@@ -159,6 +163,28 @@ async def test_requested_replies_say_what_is_quoted(text: Client) -> None:
         assert text_of(await text.until("response.done")) == "Hello, this is Riverside."
     await text.send("response.create", response={"instructions": "The caller is silent."})
     assert text_of(await text.until("response.done")) == "Are you still there?"
+
+
+@pytest.mark.parametrize(
+    ("question", "beginning"),
+    [
+        ("Are you a robot?", "I am a virtual assistant of X. I can tell you our hours"),
+        ("What are your opening hours?", "Of course."),
+        ("Do you have anything on Tuesday?", "Let me see what is free."),
+        ("Goodbye", "Thank you for calling X."),
+    ],
+)
+def test_how_an_answer_begins_is_known_before_its_tool(question: str, beginning: str) -> None:
+    """So the first words can be synthesised while the caller pauses and the tool runs."""
+    prompt = Prompt(
+        instructions="You are the virtual receptionist of X.",
+        request=None,
+        items=(Item("u", "message", text=question),),
+        tools=tuple(
+            Tool(type="function", name=name) for name in ("opening_hours", "find_slots", "end_call")
+        ),
+    )
+    assert (ScriptBrain(load_all(Path("workflows"))).foresee(prompt) or "").startswith(beginning)
 
 
 async def test_small_talk_when_no_script_fits(text: Client) -> None:

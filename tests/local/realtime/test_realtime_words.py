@@ -104,13 +104,15 @@ def test_unfinished_speech_is_recognised(text: str, finished: bool) -> None:
 
 
 def test_sentences_are_cut_where_they_end() -> None:
-    """Not after abbreviations, initials or within times."""
+    """Not after abbreviations, initials or within times; at a colon or semicolon as well."""
     text = "Dr. A. Smith is in at 9:30 a.m. on Monday. Is that fine? Yes!"
     assert sentences(text) == [
         "Dr. A. Smith is in at 9:30 a.m. on Monday.",
         "Is that fine?",
         "Yes!",
     ]
+    hours = "Our hours: Monday 9:30 AM to 5 PM; closed on Sunday."
+    assert sentences(hours) == ["Our hours:", "Monday 9:30 AM to 5 PM;", "closed on Sunday."]
     assert split_off("It is at 3. ") == ([], "It is at 3. ")
 
 
