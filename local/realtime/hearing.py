@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Protocol
 
@@ -51,11 +51,12 @@ class SileroModel:
     """The voice activity model; every stream keeps its own state."""
 
     def __init__(self) -> None:
-        resource = files("livekit.plugins.silero.resources") / "silero_vad.onnx"
-        with as_file(resource) as path:
-            self._session = onnxruntime.InferenceSession(
-                str(path), one_thread(), providers=["CPUExecutionProvider"]
-            )
+        # Found without importing the plugin, which would load all of LiveKit Agents.
+        plugin = distribution("livekit-plugins-silero")
+        path = plugin.locate_file("livekit/plugins/silero/resources/silero_vad.onnx")
+        self._session = onnxruntime.InferenceSession(
+            str(path), one_thread(), providers=["CPUExecutionProvider"]
+        )
         self._threads = ThreadPoolExecutor(1, "vad")
 
     def stream(self) -> SileroStream:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from local.realtime.brain import Act, Brain, BrainError, Call, Prompt, Say
 from local.realtime.configuration import SAMPLE_RATE, Configuration
@@ -16,7 +16,9 @@ from local.realtime.conversation import Conversation, Item, Segment
 from local.realtime.protocol import JsonObject, Refusal, SlowClient, event, new_id
 from local.realtime.sentences import sentences
 from local.realtime.usage import Tokens, input_tokens, output_tokens, usage
-from local.realtime.voice import Voice
+
+if TYPE_CHECKING:
+    from local.realtime.voice import Voice
 
 __all__ = ["Emit", "Request", "Responder"]
 

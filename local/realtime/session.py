@@ -13,13 +13,12 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local.realtime import protocol
 from local.realtime.brain import Brain, Prompt
 from local.realtime.configuration import Configuration, SemanticVad, ServerVad, updated
 from local.realtime.conversation import Conversation, Item, item_from_client
-from local.realtime.hearing import Scribe
 from local.realtime.protocol import (
     JsonObject,
     Refusal,
@@ -32,8 +31,12 @@ from local.realtime.protocol import (
 from local.realtime.responses import Request, Responder
 from local.realtime.sentences import sentences
 from local.realtime.turns import HEARING_RATE, Ears, Heard, Samples, Signal, patience
-from local.realtime.voice import Voice
 from local.realtime.words import sounds_finished
+
+if TYPE_CHECKING:
+    # Their modules load packages that the reflex does without.
+    from local.realtime.hearing import Scribe
+    from local.realtime.voice import Voice
 
 __all__ = ["Engine", "RealtimeSession", "SlowClient"]
 

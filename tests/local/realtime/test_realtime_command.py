@@ -71,6 +71,20 @@ async def test_health_comes_when_the_models_are_warm() -> None:
             assert await process.wait() == 0
 
 
+async def test_the_reflex_needs_no_speech_packages() -> None:
+    """It runs where neither recogniser nor voice is installed, and loads neither."""
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('moonshine_voice', 'piper'))); "
+        "from local.realtime.__main__ import main; sys.exit(main(['--reflex', '--port', '0']))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code), cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    await ready_at(process)
+    process.terminate()
+    assert await process.wait() == 0
+
+
 async def test_an_occupied_port_is_one_line() -> None:
     """The line names the address and the way out; no traceback, exit code 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
