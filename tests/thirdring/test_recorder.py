@@ -1,0 +1,229 @@
+"""What a session reports becomes turns, uses of tools, waits, usage and faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
+    ConversationItemAddedEvent,
+    ErrorEvent,
+    FunctionToolsExecutedEvent,
+    SessionUsageUpdatedEvent,
+    UserStateChangedEvent,
+    llm,
+)
+from livekit.agents.metrics import LLMModelUsage, STTModelUsage
+from livekit.agents.metrics.usage import AgentSessionUsage
+
+from tests.samples import START, SetClock, at
+from thirdring.calls import Latency, Role, ToolUse, Turn, Usage
+from thirdring.journal import (
+    Entry,
+    LatencyMeasured,
+    ModelFault,
+    ToolUsed,
+    TurnSpoken,
+    UsageCounted,
+)
+from thirdring.recorder import Recorder, turn
+
+
+class Reported:
+    """A session that says what a test lets it say, and what the recorder made of it."""
+
+    def __init__(self) -> None:
+        self.session: AgentSession[None] = AgentSession()
+        self.entries: list[Entry] = []
+        self.recorder = Recorder(self.entries.append, SetClock())
+        self.recorder.attach(self.session)
+
+    def caller_stops(self, seconds: float) -> None:
+        """Let the caller's last word be over at this time."""
+        event = UserStateChangedEvent(old_state="speaking", new_state="listening")
+        event.created_at = at(seconds).timestamp()
+        self.session.emit("user_state_changed", event)
+
+    def agent_begins(self, seconds: float) -> None:
+        """Let the agent's first sound leave at this time."""
+        event = AgentStateChangedEvent(old_state="thinking", new_state="speaking")
+        event.created_at = at(seconds).timestamp()
+        self.session.emit("agent_state_changed", event)
+
+    def says(self, text: str, role: llm.ChatRole = "assistant", **fields: Any) -> str:
+        """Let a message be complete; return its id."""
+        item = llm.ChatMessage(role=role, content=[text], **fields)
+        self.session.emit("conversation_item_added", ConversationItemAddedEvent(item=item))
+        return item.id
+
+    def uses(self, arguments: str, output: str, *, is_error: bool = False) -> None:
+        """Let a tool have been used."""
+        call = llm.FunctionCall(
+            call_id="c1", name="find_slots", arguments=arguments, created_at=at(1).timestamp()
+        )
+        result = llm.FunctionCallOutput(
+            call_id="c1", name="find_slots", output=output, is_error=is_error
+        )
+        result.created_at = at(3).timestamp()
+        event = FunctionToolsExecutedEvent(function_calls=[call], function_call_outputs=[result])
+        self.session.emit("function_tools_executed", event)
+
+    def counts(self, *usages: LLMModelUsage | STTModelUsage) -> None:
+        """Let totals be told."""
+        usage = AgentSessionUsage(model_usage=list(usages))
+        self.session.emit("session_usage_updated", SessionUsageUpdatedEvent(usage=usage))
+
+    @property
+    def waits(self) -> list[Latency]:
+        return [entry.latency for entry in self.entries if isinstance(entry, LatencyMeasured)]
+
+
+@pytest.fixture
+async def reported() -> Reported:
+    """Return a session that has said nothing yet."""
+    return Reported()
+
+
+def message(role: llm.ChatRole, text: str, **metrics: float) -> llm.ChatMessage:
+    known: Any = {name: at(seconds).timestamp() for name, seconds in metrics.items()}
+    created = at(5).timestamp()
+    return llm.ChatMessage(role=role, content=[text], metrics=known, created_at=created)
+
+
+def times(one: Turn | None) -> tuple[float, float]:
+    assert one is not None
+    return (one.started_at - START).total_seconds(), (one.ended_at - START).total_seconds()
+
+
+def test_an_agents_turn_lasts_while_it_was_heard() -> None:
+    """Its message says itself when the speech began and ended."""
+    item = message("assistant", "Hello.", started_speaking_at=2, stopped_speaking_at=3.5)
+    spoken = turn(item, speech_ended_at=at(1).timestamp())
+    assert times(spoken) == (2, 3.5)
+    assert spoken is not None
+    assert (spoken.role, spoken.id, spoken.interrupted) == (Role.AGENT, item.id, False)
+
+
+def test_a_callers_turn_ends_with_their_last_word() -> None:
+    """Their message does not know when it was; the voice activity does."""
+    item = message("user", "Hello?", started_speaking_at=2)
+    assert times(turn(item, speech_ended_at=at(4).timestamp())) == (2, 4)
+
+
+@pytest.mark.parametrize("ended", [None, 1.0])
+def test_a_turn_never_ends_before_it_begins(ended: float | None) -> None:
+    """Typed words, or an end that belongs to an earlier turn, take no time."""
+    item = message("user", "Hello?", started_speaking_at=2)
+    end = None if ended is None else at(ended).timestamp()
+    assert times(turn(item, speech_ended_at=end)) == (2, 2)
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_nothing_said_is_no_turn(text: str) -> None:
+    """An agent that was interrupted before its first word has said nothing."""
+    assert turn(message("assistant", text), speech_ended_at=None) is None
+
+
+def test_turns_are_those_of_caller_and_agent(reported: Reported) -> None:
+    """Instructions are no turns; an interrupted one keeps what was heard."""
+    reported.says("You are a receptionist.", "system")
+    reported.says("Hello, thank", interrupted=True)
+    turns = [entry.turn for entry in reported.entries if isinstance(entry, TurnSpoken)]
+    assert [(one.text, one.interrupted) for one in turns] == [("Hello, thank", True)]
+
+
+def test_a_reply_counts_from_the_callers_last_word(reported: Reported) -> None:
+    """Whoever goes on speaking is not waiting; the wait belongs to the turn that ended it."""
+    reported.caller_stops(10)
+    reported.caller_stops(12)
+    reported.agent_begins(12.75)
+    reply = reported.says("At nine.")
+    assert reported.waits == [Latency(kind="reply", milliseconds=750, turn_id=reply)]
+
+
+def test_a_tool_in_between_is_waiting_too(reported: Reported) -> None:
+    """The caller waits for the tool as well: nothing starts the count anew."""
+    reported.caller_stops(10)
+    reported.says("What are your hours?", "user")
+    reported.uses("{}", "Closed.")
+    reported.agent_begins(13)
+    reply = reported.says("We are closed.")
+    assert reported.waits == [Latency(kind="reply", milliseconds=3000, turn_id=reply)]
+
+
+def test_one_word_is_answered_once(reported: Reported) -> None:
+    """What the agent adds by itself is no reply."""
+    reported.caller_stops(10)
+    reported.agent_begins(11)
+    reported.says("Yes.")
+    reported.agent_begins(15)
+    reported.says("Are you still there?")
+    assert [wait.milliseconds for wait in reported.waits] == [1000]
+
+
+def test_the_greeting_counts_from_the_answer(reported: Reported) -> None:
+    """It is measured once, and is no reply."""
+    reported.recorder.answered(at(1))
+    reported.agent_begins(1.25)
+    reported.says("Hello.")
+    reported.agent_begins(9)
+    assert reported.waits == [Latency(kind="greeting", milliseconds=250)]
+
+
+def test_a_failed_tool_is_an_error(reported: Reported) -> None:
+    """What the model heard stands in one of two places, never in both."""
+    reported.uses('{"day": "friday"}', "Closed on Friday.", is_error=True)
+    reported.uses('{"day": "monday"}', "9 AM")
+    used = [entry.use for entry in reported.entries if isinstance(entry, ToolUsed)]
+    assert [(use.result, use.error) for use in used] == [
+        (None, "Closed on Friday."),
+        ("9 AM", None),
+    ]
+    assert used[0].arguments == {"day": "friday"}
+    assert (used[0].started_at, used[0].ended_at) == (at(1), at(3))
+
+
+@pytest.mark.parametrize(("arguments", "kept"), [("", {}), ("{day", "{day"), ("[1]", [1])])
+def test_arguments_are_kept_as_the_model_gave_them(
+    reported: Reported, arguments: str, kept: object
+) -> None:
+    """What is no JSON stays text."""
+    reported.uses(arguments, "")
+    (entry,) = reported.entries
+    assert isinstance(entry, ToolUsed)
+    assert entry.use.arguments == kept
+
+
+def test_usage_is_written_when_it_has_changed(reported: Reported) -> None:
+    """It is reported after every item; each model's new totals are written, once."""
+    model = LLMModelUsage(provider="openai", model="m", input_tokens=5, output_audio_tokens=2)
+    scribe = STTModelUsage(provider="openai", model="s", audio_duration=1.5)
+    reported.counts(model)
+    reported.counts(model, scribe)
+    reported.counts(model.model_copy(update={"input_tokens": 9}), scribe)
+    counted = [entry.usage for entry in reported.entries if isinstance(entry, UsageCounted)]
+    assert counted == [
+        Usage(model="m", input_tokens=5, output_audio_tokens=2),
+        Usage(model="s", transcribed_seconds=1.5),
+        Usage(model="m", input_tokens=9, output_audio_tokens=2),
+    ]
+
+
+def test_nothing_counted_is_not_written(reported: Reported) -> None:
+    """A model that has not been used yet costs nothing."""
+    reported.counts(LLMModelUsage(provider="openai", model="m"))
+    assert reported.entries == []
+
+
+@pytest.mark.parametrize("recoverable", [True, False])
+def test_a_fault_is_one_line(reported: Reported, recoverable: bool) -> None:
+    """It says what failed, whether it goes on, and not more than fits."""
+    error = llm.RealtimeModelError(
+        timestamp=0, label="x", error=RuntimeError("y" * 900), recoverable=recoverable
+    )
+    reported.session.emit("error", ErrorEvent(error=error, source=reported.session.llm))
+    (entry,) = reported.entries
+    assert isinstance(entry, ModelFault)
+    assert (entry.message, entry.recoverable) == ("y" * 500, recoverable)
