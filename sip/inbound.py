@@ -17,6 +17,8 @@ class Participant(Protocol):
     """What is read of a `livekit.rtc.RemoteParticipant`."""
 
     @property
+    def sid(self) -> str: ...
+    @property
     def identity(self) -> str: ...
     @property
     def kind(self) -> rtc.ParticipantKind.ValueType: ...
@@ -35,12 +37,17 @@ class CallStatus(StrEnum):
 
 
 def leg(participant: Participant, room: str) -> Leg:
-    """Return the leg that this participant is; the room names the call where SIP does not."""
+    """Return the leg that this participant is.
+
+    Where SIP does not name the call its room and participant do: a browser comes back to a room of
+    the same name, and that is another call with a record of its own.
+    """
+    named_here = f"{room}-{participant.sid}"
     if participant.kind != rtc.ParticipantKind.PARTICIPANT_KIND_SIP:
-        return Leg(call_id=room, kind=LegKind.BROWSER, identity=participant.identity)
+        return Leg(call_id=named_here, kind=LegKind.BROWSER, identity=participant.identity)
     attributes = participant.attributes
     return Leg(
-        call_id=attributes.get("sip.callID") or room,
+        call_id=attributes.get("sip.callID") or named_here,
         kind=LegKind.SIP,
         identity=participant.identity,
         caller=e164(attributes.get("sip.phoneNumber", "")),
@@ -71,7 +78,13 @@ _MEDIA_FAILURES = frozenset(
         rtc.DisconnectReason.SIGNAL_CLOSE,
     }
 )
-_REMOVALS = frozenset({rtc.DisconnectReason.PARTICIPANT_REMOVED, rtc.DisconnectReason.ROOM_DELETED})
+_REMOVALS = frozenset(
+    {
+        rtc.DisconnectReason.PARTICIPANT_REMOVED,
+        rtc.DisconnectReason.ROOM_DELETED,
+        rtc.DisconnectReason.ROOM_CLOSED,
+    }
+)
 
 
 def caller_left(reason: rtc.DisconnectReason.ValueType | None, *, answered: bool) -> EndReason:

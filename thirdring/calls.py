@@ -67,7 +67,7 @@ class Leg(_Value):
     """One party of a call, as the room shows it.
 
     Attributes:
-        call_id: Names the call in journal and record; `sip.callID` on the phone, else the room.
+        call_id: Names the call in journal and record, and no other one: `sip.callID` on the phone.
         caller: Who called; None when hidden or not an E.164 number.
         called: The number dialled; None for console and browser.
         sip_call_id: The Call-ID of the SIP dialog (RFC 3261 section 8.1.1.4).

@@ -19,6 +19,7 @@ class _Participant:
     identity: str
     kind: rtc.ParticipantKind.ValueType
     attributes: dict[str, str] = field(default_factory=dict)
+    sid: str = "PA_1"
 
 
 def test_a_sip_participant_becomes_a_leg() -> None:
@@ -54,9 +55,11 @@ def test_what_is_no_number_is_none(number: str) -> None:
     assert leg(_Participant("sip_1", _SIP, attributes), "call-1").caller is None
 
 
-def test_others_are_named_by_their_room() -> None:
-    """A browser has no SIP call; the room names it."""
-    assert leg(_Participant("me", _STANDARD), "playground").call_id == "playground"
+def test_a_browser_that_comes_back_makes_another_call() -> None:
+    """Neither has a SIP call to be named by, and each has a record."""
+    first, second = _Participant("me", _STANDARD), _Participant("me", _STANDARD, sid="PA_2")
+    assert leg(first, "playground").call_id == "playground-PA_1"
+    assert leg(second, "playground").call_id == "playground-PA_2"
 
 
 def test_unknown_states_are_none() -> None:
