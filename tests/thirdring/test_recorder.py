@@ -19,7 +19,7 @@ from livekit.agents.metrics import LLMModelUsage, STTModelUsage
 from livekit.agents.metrics.usage import AgentSessionUsage
 
 from tests.samples import START, SetClock, at
-from thirdring.calls import Latency, Role, ToolUse, Turn, Usage
+from thirdring.calls import Latency, Role, Turn, Usage
 from thirdring.journal import (
     Entry,
     LatencyMeasured,

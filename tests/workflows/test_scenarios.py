@@ -142,7 +142,7 @@ def rewritten(tmp_path: Path, change: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"sais": ["Hello"]}, "userdata.sais: Extra inputs are not permitted"),
+        ({"speaks": ["Hello"]}, "userdata.speaks: Extra inputs are not permitted"),
         ({"says": []}, "userdata.says: Tuple should have at least 1 item"),
         ({"expect": {"tools": [], "appointments": []}}, "expect.ended: Field required"),
         ({"taken": [{"slot": "s", "after_line": 9}]}, "a line that the caller does not say: 9"),
@@ -158,7 +158,7 @@ def test_a_wrong_file_names_its_place(tmp_path: Path, change: dict[str, Any], wh
 
 
 @pytest.mark.parametrize(
-    "answer", [{"line": 1}, {"line": 3, "has": ["x"]}, {"line": 1, "hass": ["x"]}]
+    "answer", [{"line": 1}, {"line": 3, "has": ["x"]}, {"line": 1, "contains": ["x"]}]
 )
 def test_an_expectation_that_is_never_checked_is_a_mistake(
     tmp_path: Path, answer: dict[str, Any]

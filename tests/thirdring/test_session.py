@@ -1,0 +1,162 @@
+"""The session of a call: how it hears, when its first words pass, which tools it offers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from livekit import rtc
+from livekit.agents import ModelSettings
+
+from tests.peers.scripted_model import ScriptedModel, scripted_model
+from tests.samples import LINE
+from thirdring import session, workflow
+from thirdring.calls import LegKind
+from thirdring.session import PhoneAgent, PhoneRealtimeModel
+from thirdring.workflow import TurnTaking, Workflow
+
+HANG = 20.0
+CLINIC = workflow.discover()["patient_questions"]
+TWENTY_MS = 960
+"""Bytes at 24 kHz."""
+
+
+@pytest.fixture
+async def model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScriptedModel]:
+    """Start what the sessions talk to."""
+    async with scripted_model() as running:
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        monkeypatch.setenv("OPENAI_BASE_URL", running.server.url)
+        yield running
+
+
+def silence(milliseconds: int) -> rtc.AudioFrame:
+    samples = 24 * milliseconds
+    return rtc.AudioFrame(bytes(2 * samples), 24_000, 1, samples)
+
+
+def realtime_model(played: Workflow) -> PhoneRealtimeModel:
+    """Return the model that a call of this workflow talks to."""
+    state: Any = None
+    built = session.agent_session(LINE, played, state).llm
+    assert isinstance(built, PhoneRealtimeModel)
+    return built
+
+
+@pytest.mark.parametrize("frame_ms", [10, 20, 50, 100])
+async def test_audio_leaves_20_ms_at_a_time(model: ScriptedModel, frame_ms: int) -> None:
+    """However it comes, each append holds 960 bytes."""
+    realtime = realtime_model(CLINIC)
+    connection = realtime.session()
+    for _ in range(400 // frame_ms):
+        connection.push_audio(silence(frame_ms))
+    await model.hears(400)
+    await connection.aclose()
+    await realtime.aclose()
+    assert model.appended == [TWENTY_MS] * 20
+
+
+@pytest.mark.parametrize(
+    ("turn_taking", "expected"),
+    [
+        (TurnTaking(kind="semantic_vad", eagerness="high"), {"eagerness": "high"}),
+        (
+            TurnTaking(kind="server_vad", threshold=0.6, prefix_padding_ms=200, silence_ms=450),
+            {"threshold": 0.6, "prefix_padding_ms": 200, "silence_duration_ms": 450},
+        ),
+    ],
+)
+async def test_turns_are_told_as_the_workflow_says(
+    model: ScriptedModel, turn_taking: TurnTaking, expected: dict[str, object]
+) -> None:
+    """The server gets the kind, its figures, and that speech stops the agent."""
+    realtime = realtime_model(CLINIC.model_copy(update={"turn_taking": turn_taking}))
+    connection = realtime.session()
+    connection.push_audio(silence(100))
+    await model.hears(100)
+    await connection.aclose()
+    await realtime.aclose()
+    got = model.detections[-1]
+    assert got is not None
+    common = {"type": turn_taking.kind, "interrupt_response": True, "create_response": True}
+    assert expected.items() | common.items() <= got.model_dump().items()
+
+
+async def test_a_failed_session_closes_all_the_same(
+    model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens there any more: closing raises nothing."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    realtime = realtime_model(CLINIC)
+    connection = realtime.session()
+    failures: asyncio.Queue[bool] = asyncio.Queue()
+    connection.on("error", lambda event: failures.put_nowait(event.recoverable))
+    async with asyncio.timeout(HANG):
+        while await failures.get():
+            pass
+    await connection.aclose()
+    await realtime.aclose()
+
+
+async def test_the_first_frame_waits_for_the_answer() -> None:
+    """What was spoken while the phone rang is kept, and passes in order once the line is open."""
+    agent = PhoneAgent(instructions="", tools=[])
+    frames = [silence(10), silence(20)]
+
+    async def spoken() -> AsyncIterator[rtc.AudioFrame]:
+        for frame in frames:
+            yield frame
+
+    heard = aiter(agent.realtime_audio_output_node(spoken(), ModelSettings()))
+    first = asyncio.ensure_future(anext(heard))
+    done, _ = await asyncio.wait([first], timeout=0.05)
+    assert not done
+    agent.answered.set()
+    assert await asyncio.wait_for(first, HANG) is frames[0]
+    assert [frame async for frame in heard] == frames[1:]
+
+
+async def test_an_open_line_holds_nothing_back() -> None:
+    """Later speeches pass the gate without a wait."""
+    agent = PhoneAgent(instructions="", tools=[])
+    agent.answered.set()
+
+    async def spoken() -> AsyncIterator[rtc.AudioFrame]:
+        yield silence(10)
+
+    heard = agent.realtime_audio_output_node(spoken(), ModelSettings())
+    assert len([frame async for frame in heard]) == 1
+
+
+@pytest.mark.parametrize(
+    ("offered", "expected"),
+    [
+        (None, ["opening_hours", "find_slots", "book_appointment", "end_call"]),
+        (("end_call", "opening_hours"), ["opening_hours", "end_call"]),
+        ((), []),
+    ],
+)
+def test_a_line_may_offer_fewer_tools(offered: tuple[str, ...] | None, expected: list[str]) -> None:
+    """None means all of the workflow's; an empty list means none."""
+    line = LINE.model_copy(update={"tools": offered})
+    agent = session.agent(line, CLINIC, "You are a receptionist.")
+    assert [tool.info.name for tool in CLINIC.tools if tool in agent.tools] == expected
+    assert len(agent.tools) == len(expected)
+    assert agent.instructions == "You are a receptionist."
+
+
+@pytest.mark.parametrize("kind", LegKind)
+def test_only_phones_take_no_text(kind: LegKind) -> None:
+    """A browser may type; nobody's leaving closes the session behind our back."""
+    options = session.room_options(kind, "caller")
+    assert options.participant_identity == "caller"
+    assert bool(options.text_input) is (kind is not LegKind.SIP)
+    assert (options.close_on_disconnect, options.delete_room_on_close) == (False, False)
+
+
+def test_first_uses_can_be_paid_for_twice() -> None:
+    """Warming up needs neither key nor network."""
+    session.prewarm()
+    session.prewarm()
