@@ -10,7 +10,7 @@ from livekit.agents import AgentServer, JobContext, JobProcess, cli
 
 from sip import answering
 from thirdring import AGENT_NAME, config, workflow
-from thirdring.access import LIVEKIT_VARIABLES, require
+from thirdring.access import LIVEKIT_VARIABLES, port, require
 from thirdring.clock import SystemClock
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError
@@ -36,6 +36,10 @@ try:
     board = _switchboard()
     # The console has a room of its own.
     require(os.environ, "OPENAI_API_KEY", *(() if "console" in sys.argv else LIVEKIT_VARIABLES))
+    # As in LiveKit's own defaults, only `start` has a health page at a known port.
+    health_port = port(
+        os.environ, "THIRDRING_WORKER_PORT", default=8081 if "start" in sys.argv else 0
+    )
 except ConfigError as error:
     # A broken file stops the worker here, never a caller later.
     sys.stderr.write(f"{error}\n")
@@ -62,9 +66,8 @@ server = AgentServer(
     load_threshold=1.0,
     num_idle_processes=board.settings.worker.idle_processes,
     preload_modules=["sip.answering", "thirdring.preload"],
-    host=os.environ.get("THIRDRING_WORKER_HOST", "127.0.0.1"),
-    # As in LiveKit's own defaults, only `start` has a health page at a known port.
-    port=int(os.environ.get("THIRDRING_WORKER_PORT") or ("8081" if "start" in sys.argv else "0")),
+    host=os.environ.get("THIRDRING_WORKER_HOST") or "127.0.0.1",
+    port=health_port,
 )
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from thirdring.errors import ConfigError, Problem
 
-__all__ = ["LIVEKIT_VARIABLES", "LiveKitAccess", "require"]
+__all__ = ["LIVEKIT_VARIABLES", "LiveKitAccess", "port", "require"]
 
 LIVEKIT_VARIABLES: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 
@@ -28,6 +28,18 @@ def require(environ: Mapping[str, str], *names: str) -> None:
         raise ConfigError(
             [Problem("environment", 0, 0, name, "is not set", None, expected) for name in missing]
         )
+
+
+def port(environ: Mapping[str, str], name: str, *, default: int) -> int:
+    """Return the TCP port that this variable holds, 0 for a free one.
+
+    Raises:
+        ConfigError: It holds something else.
+    """
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise ConfigError([Problem("environment", 0, 0, name, "is no port", None, "0 to 65535")])
+    return int(text)
 
 
 class LiveKitAccess(BaseModel):
