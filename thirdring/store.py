@@ -52,7 +52,7 @@ class Store:
         """Open the file at `path`, made or brought up to date as needed.
 
         Raises:
-            PhoneError: The file is newer than this program, or is no database.
+            PhoneError: The file is newer than this program, is no database, or cannot be written.
         """
         return cls(await asyncio.to_thread(_connect, path))
 
@@ -100,11 +100,14 @@ class Store:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise _unusable(path, error) from error
     try:
         connection.row_factory = sqlite3.Row
         # Two processes that turn a new file to WAL at once: one of them gets "database is locked"
@@ -114,13 +117,17 @@ def _connect(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection, path)
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         connection.close()
-        raise PhoneError(f"{path}: cannot be used as the store: {error}") from error
-    except PhoneError:
+        raise _unusable(path, error) from error
+    except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _unusable(path: Path, error: Exception) -> PhoneError:
+    return PhoneError(f"{path}: cannot be used as the store: {error}")
 
 
 @contextmanager

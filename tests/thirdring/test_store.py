@@ -104,6 +104,15 @@ async def test_a_file_that_is_no_store_is_named(tmp_path: Path) -> None:
         await Store.open(path)
 
 
+async def test_a_path_that_takes_no_file_is_named(tmp_path: Path) -> None:
+    """A folder in its place, or a file in its folder's, is said in one line."""
+    (tmp_path / "folder" / "store.db").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "folder" / "store.db", tmp_path / "file" / "store.db"):
+        with pytest.raises(PhoneError, match=f"{path}: cannot be used as the store: "):
+            await Store.open(path)
+
+
 @given(st.lists(st.datetimes(EARLIEST, timezones=st.timezones()), max_size=5))
 def test_text_sorts_as_time(moments: list[datetime]) -> None:
     """Times come back equal, and their texts are in their order."""
