@@ -102,11 +102,20 @@ def demo(
     llm_base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible chat model for the local voice.")
     ] = None,
+    llm_model: Annotated[str | None, typer.Option(help="Its name at that endpoint.")] = None,
 ) -> None:
     """Play one call to the agent on this machine, without any account or key."""
     from local import demo as show
 
-    code = asyncio.run(show.run(_home(), listen=listen, openai=openai, llm_base_url=llm_base_url))
+    code = asyncio.run(
+        show.run(
+            _home(),
+            listen=listen,
+            openai=openai,
+            llm_base_url=llm_base_url,
+            llm_model=llm_model,
+        )
+    )
     raise typer.Exit(code)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from local.caller.measure import Measures
 from local.caller.placing import CallResult
-from thirdring.calls import EndReason, Role
+from thirdring.calls import EndReason, Role, ToolUse
 from thirdring.record import Record
 
 __all__ = ["Delivery", "missing", "summary"]
@@ -70,6 +70,25 @@ def _missing_in_record(deliveries: Sequence[Delivery], *, scripted: bool) -> Ite
         for tool in ("opening_hours", "find_slots", "book_appointment", "end_call"):
             if tool not in done:
                 yield f"the tool {tool} was not used"
+        yield from _untold(deliveries[0].record)
+
+
+def _untold(record: Record) -> Iterator[str]:
+    """Name what the agent found out or did, but did not say to its end."""
+    said = [turn.text for turn in record.turns if turn.role is Role.AGENT]
+    for use in record.tool_uses:
+        due = _to_tell(use)
+        if due is not None and not any(due in text for text in said):
+            yield f"the agent did not say what {use.name} returned: {due}"
+
+
+def _to_tell(use: ToolUse) -> str | None:
+    if use.name == "opening_hours":
+        return use.result
+    if use.name != "book_appointment" or use.result is None:
+        return None
+    booking = json.loads(use.result)
+    return str(booking["reference"])
 
 
 def _missing_in_call_record(record: Record) -> Iterator[str]:

@@ -25,10 +25,16 @@ __all__ = ["run"]
 
 _SCRIPT: Final = Path(__file__).with_name("call.yaml")
 _DELIVERY_SECONDS: Final = 10.0
+_LAST_LINES_SECONDS: Final = 2.0
 
 
 async def run(
-    home: Home, *, listen: bool = False, openai: bool = False, llm_base_url: str | None = None
+    home: Home,
+    *,
+    listen: bool = False,
+    openai: bool = False,
+    llm_base_url: str | None = None,
+    llm_model: str | None = None,
 ) -> int:
     """Play the demo, or with `listen` stay up for other phones; return the exit code.
 
@@ -36,6 +42,7 @@ async def run(
         home: Each run keeps its files in a folder of its own below it.
         openai: Use OpenAI's model and the key in the environment.
         llm_base_url: An OpenAI-compatible chat model in place of the local model's script.
+        llm_model: Its name there; `THIRDRING_LLM_MODEL` when None.
 
     Raises:
         PhoneError: Something needed is missing or does not start.
@@ -45,8 +52,15 @@ async def run(
             "--openai needs a key: set OPENAI_API_KEY in the environment or .env.local"
         )
     folder = Home(home.root / "demo" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    console = Console(highlight=False)
-    wanted = Wanted(model=not openai, llm_base_url=llm_base_url, worker=True, delivery=True)
+    # Paths and reasons may hold brackets, which are no markup.
+    console = Console(highlight=False, markup=False)
+    wanted = Wanted(
+        model=not openai,
+        llm_base_url=llm_base_url,
+        llm_model=llm_model,
+        worker=True,
+        delivery=True,
+    )
     console.print("Starting livekit-server, model, gateway, worker, receiver and courier ...")
     ports = Ports(sip=None) if listen else Ports()
     async with stack(folder, ports=ports, wanted=wanted) as running:
@@ -60,8 +74,8 @@ async def run(
 
 async def _listen(running: Stack, console: Console) -> None:
     host, port = running.sip_address
-    console.print(f"Dial [bold]sip:{running.number}@{host}:{port}[/bold] with any softphone.")
-    console.print(f"Records arrive in {running.received}. Ctrl-C stops everything.")
+    console.print(f"Dial sip:{running.number}@{host}:{port} with any softphone.", style="bold")
+    console.print(f"Records arrive in {running.received}. Ctrl-C stops everything.", soft_wrap=True)
     async with asyncio.TaskGroup() as group:
         async for path in new_journals(running.home.journals):
             console.rule(path.stem)
@@ -81,6 +95,9 @@ async def _play(running: Stack, console: Console, *, scripted: bool) -> int:
         following = group.create_task(_follow_first(running.home.journals, timeline))
         await _call(running, timeline.caller_event, recording=recording, result=result)
         deliveries = await _deliveries(running.received)
+        if deliveries:
+            # The record is made of the whole journal, whose last lines are shown right now.
+            await asyncio.wait((following,), timeout=_LAST_LINES_SECONDS)
         following.cancel()
     call = CallResult.model_validate_json(result.read_text(encoding="utf-8"))
     lacking = missing(call, deliveries, scripted=scripted)
@@ -116,18 +133,24 @@ async def _call(
         *("--to", f"sip:{running.number}@{host}:{port}", "--script", str(_SCRIPT)),
         *("--recording", str(recording), "--result", str(result), "--events", "-"),
         stdout=asyncio.subprocess.PIPE,
+        # What it says there is in its result, and shown as missing.
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         assert process.stdout is not None
+        assert process.stderr is not None
         async for line in process.stdout:
             show(json.loads(line))
+        complaints = (await process.stderr.read()).decode(errors="replace").strip()
         await process.wait()
     finally:
         if process.returncode is None:
             process.terminate()
             await process.wait()
     if not result.exists():
-        raise PhoneError(f"the caller ended with code {process.returncode} and left no {result}")
+        raise PhoneError(
+            f"the caller ended with code {process.returncode} and left no {result}: {complaints}"
+        )
 
 
 async def _deliveries(received: Path) -> list[Delivery]:
