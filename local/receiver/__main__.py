@@ -40,6 +40,17 @@ def _secret(name: str | None) -> SecretStr | None:
     return secret
 
 
+def _writable(out: Path) -> Path:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("ab"):
+            return out
+    except OSError as error:
+        raise PartError(
+            f"the receiver cannot write {out}: {error.strerror}; choose another file with --out"
+        ) from None
+
+
 async def _serve(host: str, port: int, receiver: Receiver) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,8 +76,7 @@ def main() -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit code."""
     arguments = _arguments()
     try:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        receiver = Receiver(arguments.out, _secret(arguments.secret_env))
+        receiver = Receiver(_writable(arguments.out), _secret(arguments.secret_env))
         asyncio.run(_serve(arguments.host, arguments.port, receiver))
     except PartError as error:
         sys.stderr.write(f"{error}\n")

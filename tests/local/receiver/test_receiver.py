@@ -101,6 +101,15 @@ async def test_an_occupied_port_is_one_line(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port}" in errors[0]
 
 
+@pytest.mark.parametrize("out", [".", "file/webhook.jsonl"])
+async def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, out: str) -> None:
+    """A folder, or a path through a file, is told at start and not by every delivery."""
+    (tmp_path / "file").touch()
+    code, errors = await failure("--port", "0", "--out", str(tmp_path / out))
+    assert (code, len(errors)) == (1, 1)
+    assert "cannot write" in errors[0]
+
+
 @pytest.mark.parametrize("value", ["", "whsec_***"])
 async def test_a_missing_secret_is_one_line(tmp_path: Path, value: str) -> None:
     """The variable is named, not its value."""
