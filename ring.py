@@ -181,6 +181,9 @@ def check(
 ) -> None:
     """Check the configuration: every problem at once, one per line."""
     from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from thirdring.config import warnings
 
     try:
         settings = _settings(config)
@@ -189,6 +192,8 @@ def check(
             raise
         typer.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2))
         raise typer.Exit(_WRONG_USE) from None
+    for warning in warnings(settings, datetime.now(UTC).date()):
+        typer.echo(f"warning: {warning}", err=True)
     lines = sum(len(business.lines) for business in settings.businesses)
     typer.echo("[]" if as_json else f"{config}: {lines} line(s), no problems")
 

@@ -54,6 +54,15 @@ def test_check_gives_problems_as_json(tmp_path: Path) -> None:
     assert problems[0]["file"] == "thirdring.yaml"
 
 
+def test_check_warns_of_a_model_that_retires(tmp_path: Path) -> None:
+    """What works but must change is said beside the result, and is no mistake."""
+    text = (ROOT / "thirdring.yaml").read_text().replace("gpt-realtime-2.1", "gpt-realtime")
+    (tmp_path / "old.yaml").write_text(text)
+    done = ring(tmp_path, "check", "--config", str(tmp_path / "old.yaml"), **WEBHOOK)
+    assert done.returncode == 0
+    assert "warning: riverside_clinic, line +12025550142: the model gpt-realtime " in done.stderr
+
+
 def test_the_gateway_without_a_server_says_which_variables_it_needs(tmp_path: Path) -> None:
     """Nothing starts without access to livekit-server; each missing variable has its line."""
     done = ring(tmp_path, "gateway", **WEBHOOK)
