@@ -62,7 +62,7 @@ def prewarm(board: Switchboard) -> None:
 
 
 async def answer(ctx: JobContext, board: Switchboard) -> None:
-    """Answer the call of this job; returns once the agent speaks or the call was refused.
+    """Answer the call of this job; returns once the greeting is asked for, or the call refused.
 
     The call goes on in events; `finish` ends it.
     """

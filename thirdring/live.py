@@ -52,6 +52,8 @@ second, and calls each of these failures recoverable."""
 _PLAYOUT_SECONDS = 5.0
 """What playing a sentence may take beyond its own length."""
 
+_LONGEST_DETAIL = 300
+
 _OURS = frozenset(
     {
         EndReason.AGENT_HUNG_UP,
@@ -142,8 +144,10 @@ class LiveCall:
         """Set the ending, unless there is one; hang up where it is ours to do so."""
         if self.ending is not None:
             return
-        self.ending = Ending(reason=reason, at=self._clock.now(), detail=detail)
-        logger.info("call over", extra={"reason": reason, "detail": detail})
+        # What failed says why in its own words, which may be many or hold what a caller sent.
+        line = detail and " ".join(detail.split())[:_LONGEST_DETAIL]
+        self.ending = Ending(reason=reason, at=self._clock.now(), detail=line)
+        logger.info("call over", extra={"reason": reason, "detail": line})
         self._cancel_tasks()
         if reason in _OURS:
             self._hang_up()
@@ -235,7 +239,7 @@ class LiveCall:
 
     def _on_close(self, event: CloseEvent) -> None:
         if event.reason is CloseReason.ERROR:
-            self._give_up(str(getattr(event.error, "error", event.error))[:300])
+            self._give_up(str(getattr(event.error, "error", event.error)))
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 
 import pytest
@@ -10,7 +11,7 @@ from livekit import rtc
 
 from tests.peers.scripted_model import ScriptedModel
 from tests.peers.whole_call import Calls
-from thirdring.journal import DigitPressed
+from thirdring.journal import DigitPressed, Ended
 from thirdring.state import CallState
 
 pytestmark = pytest.mark.server
@@ -45,3 +46,15 @@ async def test_the_store_is_closed_with_the_call(calling: Calls, model: Scripted
         await call.hang_up()
     with pytest.raises(sqlite3.ProgrammingError):
         await state.store.read(lambda connection: connection.execute("SELECT 1"))
+
+
+async def test_why_a_call_was_refused_is_one_short_line(calling: Calls) -> None:
+    """Whatever a dispatcher sends, the record's detail can be read, and stored."""
+    async with calling(metadata=json.dumps({"x\n" * 3000: 1})) as call:
+        await call.job.answer()
+        entries = await call.job.finish()
+    last = entries[-1]
+    assert isinstance(last, Ended)
+    assert last.ending.detail is not None
+    assert last.ending.detail.startswith("metadata.x x x")
+    assert len(last.ending.detail) == 300
