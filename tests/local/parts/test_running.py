@@ -158,6 +158,25 @@ async def test_an_occupied_port_starts_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+async def test_no_part_survives_its_leash(tmp_path: Path) -> None:
+    """Killed, the leash cannot end its program; the kernel does."""
+    pipe = tmp_path / "alive"
+    os.mkfifo(pipe)
+    family = Family(pipe, os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+    holds = f"import os; held = open({str(pipe)!r}, 'w'); print(os.getppid()); {WAIT}"
+    orphan = part("orphan", tmp_path, holds)
+
+    async def body() -> None:
+        async with running([orphan]):
+            os.kill(int(orphan.log.read_text().split()[0]), signal.SIGKILL)
+            await asyncio.sleep(PATIENCE)
+
+    with pytest.raises(PartError, match=r"orphan ended unexpectedly \(exit code -9\)"):
+        await body()
+    await family.gone()
+
+
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 async def test_no_part_survives_its_command(
     tmp_path: Path, family: Family, ending: signal.Signals
