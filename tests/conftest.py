@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
+import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -24,6 +26,10 @@ MAY_SKIP = frozenset({"livekit_sip"})
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("thirdring", deadline=None)
 hypothesis.settings.load_profile("thirdring")
+
+# LiveKit's native threads call back into Python once more when the SDK disposes of them on exit. It
+# does that before this, for it registers later. Were Python gone by then, they would abort the run.
+atexit.register(time.sleep, 0.5)
 
 _unexpected = pytest.StashKey[list[str]]()
 
