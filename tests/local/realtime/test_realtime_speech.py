@@ -27,37 +27,39 @@ def audio_of(events: list[Event]) -> bytes:
 async def test_a_spoken_question_gets_a_spoken_answer(
     clinic: Client, piper: Piper, models: tuple[SileroModel, Moonshine, Piper]
 ) -> None:
-    """The transcript has the question's words, the audio the answer's, all in the API's order."""
+    """The transcript has the question's words, and a recogniser hears the answer's."""
     clinic.seen.clear()
     await clinic.append(await piper.say("Are you a robot?") + ONE_SECOND)
-    response = (await clinic.until("response.done"))["response"]
+    usage = (await clinic.until("response.done"))["response"]["usage"]
+    heard = next(e["transcript"] for e in clinic.seen if e["type"].endswith("n.completed"))
+    assert "robot" in heard.lower()
+    ears = VadEars(models[0].stream())
+    await ears.listen(audio_of(clinic.seen), None)
+    assert "virtual assistant" in (await models[1].transcribe(ears.collected())).lower()
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+    assert usage["input_token_details"]["audio_tokens"] > 0
+
+
+async def test_a_turn_and_its_answer_come_in_the_order_of_the_api(
+    clinic: Client, piper: Piper
+) -> None:
+    """The turn is over and written before the response begins, which ends from the inside out."""
+    clinic.seen.clear()
+    await clinic.append(await piper.say("Are you a robot?") + ONE_SECOND)
+    await clinic.until("response.done")
     kinds = list(dict.fromkeys(clinic.kinds()))
-    assert kinds[:6] == [
+    assert kinds[:8] == [
         "input_audio_buffer.speech_started",
         "input_audio_buffer.speech_stopped",
         "input_audio_buffer.committed",
         "conversation.item.added",
         "conversation.item.done",
         "conversation.item.input_audio_transcription.delta",
-    ]
-    assert kinds[6:8] == [
         "conversation.item.input_audio_transcription.completed",
         "response.created",
     ]
-    assert kinds[-4:] == [
-        "response.output_audio_transcript.done",
-        "response.content_part.done",
-        "response.output_item.done",
-        "response.done",
-    ]
-    heard = next(e["transcript"] for e in clinic.seen if e["type"].endswith("n.completed"))
-    assert "robot" in heard.lower()
-    ears = VadEars(models[0].stream())
-    await ears.listen(audio_of(clinic.seen), None)
-    assert "virtual assistant" in (await models[1].transcribe(ears.collected())).lower()
-    usage = response["usage"]
-    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
-    assert usage["input_token_details"]["audio_tokens"] > 0
+    ends = ("output_audio_transcript.done", "content_part.done", "output_item.done", "done")
+    assert kinds[-4:] == [f"response.{end}" for end in ends]
 
 
 async def test_the_user_item_comes_without_its_transcript(clinic: Client, piper: Piper) -> None:

@@ -1,3 +1,5 @@
+"""`python -m local.receiver` as a process, and deliveries of ours to it."""
+
 from __future__ import annotations
 
 import asyncio
