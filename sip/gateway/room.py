@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
+import time
 from typing import Final
 
 import aiohttp
@@ -18,6 +20,10 @@ from thirdring.access import LiveKitAccess
 __all__ = ["DIGIT_CODES", "CallRoom", "Unreachable"]
 
 logger = logging.getLogger(__name__)
+
+# The SDK's native threads call back once more when it disposes of them on exit, which comes before
+# this, for it registers later. Were Python gone by then, they would abort the process.
+atexit.register(time.sleep, 0.3)
 
 DIGIT_CODES: Final = {digit: code for code, digit in enumerate("0123456789*#ABCD")}
 """The event codes of RFC 4733 section 3.2."""
@@ -34,6 +40,8 @@ _COMPANY: Final = (
 _LAST_WORD: Final = 0.5
 # The SDK waits for its API's answers without limit, whatever `LiveKitAPI(timeout=...)` says.
 _ANSWER: Final = 3.0
+# The SDK tries to connect four times, 2 s each; the caller hears it ring meanwhile.
+_JOIN: Final = 5.0
 
 
 class CallRoom:
@@ -64,7 +72,8 @@ class CallRoom:
         # A connection that is abandoned half way completes in the SDK and leaves a ghost behind,
         # so it is always brought to its end; `settle` waits for that.
         self._entering = asyncio.ensure_future(self._enter())
-        await asyncio.shield(self._entering)
+        async with asyncio.timeout(_JOIN):
+            await asyncio.shield(self._entering)
         track = rtc.LocalAudioTrack.create_audio_track(self._invitation.identity, self.source)
         await self.room.local_participant.publish_track(
             track,
