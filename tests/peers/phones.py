@@ -78,7 +78,8 @@ class Softphone:
         with wave.open(str(recording)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
             rate = file.getframerate()
-        return int(np.count_nonzero(np.abs(samples.astype(np.int32)) > 500)) / rate
+        loud = int(np.count_nonzero(np.abs(samples.astype(np.int32)) > 500))
+        return float(loud / rate)
 
 
 @contextlib.asynccontextmanager
