@@ -135,7 +135,14 @@ async def test_the_caller_says_goodbye(text: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["No, thank you.", "Thanks. Bye-bye!", "That\u2019s all.", "Thank you the bye."]
+    "words",
+    [
+        "No, thank you.",
+        "That is all. thank you. good-bye.",
+        "Thanks. Bye-bye!",
+        "That\u2019s all.",
+        "Thank you the bye.",
+    ],
 )
 async def test_goodbye_in_many_ways(text: Client, words: str) -> None:
     """As people say it and as recognition writes it, it ends the call."""
