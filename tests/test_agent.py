@@ -67,7 +67,7 @@ async def test_the_agent_hangs_up_after_its_last_word(stack: Stack, tmp_path: Pa
     """The goodbye is heard to its end, then the line closes."""
     wav = tmp_path / "goodbye.wav"
     caller = new_number()
-    goodbye = script(GREETED, {"say": "No, thank you. Goodbye."}, {"wait_hang_up": 20})
+    goodbye = script(GREETED, {"say": "That is all, thank you. Goodbye."}, {"wait_hang_up": 20})
     result = await call(stack, goodbye, caller=caller, wav=wav)
     record = await wait_for_record(stack, caller)
     assert (result.completed, result.ended_by) == (True, "far_end"), result.problem
