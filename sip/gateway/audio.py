@@ -2,8 +2,8 @@
 
 Every buffer on the way is delay between two people, so there are none that only wait: the caller's
 audio goes straight into the encoder of the published track (an `AudioSource` with a queue of 0 ms),
-and what the room says is handed over in frames of 10 ms, with only as much in stock as the clock of
-the RTP sender needs.
+and what the room says is handed over in frames of 10 ms, with only as much in stock as the jitter
+of this machine asks for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ import numpy as np
 from baresip import AudioInfo, AudioNotActive, AudioRestarted
 from livekit import rtc
 
-__all__ = ["FRAME_BYTES", "SAMPLE_RATE", "CallAudio", "CallerVoice", "Fill", "Pace", "RoomVoices"]
+__all__ = [
+    "FRAME_BYTES",
+    "SAMPLE_RATE",
+    "CallAudio",
+    "CallerVoice",
+    "Fill",
+    "Pace",
+    "RoomVoices",
+    "is_quiet",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +39,7 @@ FRAME_BYTES: Final = 160
 
 _FRAME_SECONDS: Final = 0.01
 _SILENCE: Final = bytes(FRAME_BYTES)
+_QUIET: Final = 200
 
 
 class CallAudio(Protocol):
@@ -129,39 +139,61 @@ class CallerVoice:
 
 
 class Fill:
-    """Decides which frames go into the transmit buffer of a call.
+    """Decides how often each frame goes into the transmit buffer of a call: 0, 1 or 2 times.
 
-    The sender takes one packet time from the buffer on its own clock and pads with silence what is
-    missing, so a late frame makes the stock grow by itself. What never shrinks by itself is trimmed
-    here: a stock that was never needed within a second loses one frame.
+    The sender takes one packet time from the buffer on its own clock and pads what is missing,
+    which in the middle of a word is a hole that can be heard. So a small stock is kept, larger for
+    a while after it ran out. It is built up and taken down only where nobody speaks: a quiet frame
+    is doubled or left out.
 
     Attributes:
-        dropped: Frames left out.
+        added: Frames that were doubled.
+        dropped: Frames that were left out.
     """
 
-    _WINDOW: Final = 100
-    _SPARE: Final = 2 * FRAME_BYTES
-    _FULL: Final = 10 * FRAME_BYTES
+    _WINDOW: Final = 20
+    _LEAST: Final = 2 * FRAME_BYTES
+    _MOST: Final = 6 * FRAME_BYTES
+    _FULL: Final = 12 * FRAME_BYTES
+    _CALM_WINDOWS: Final = 50
 
     def __init__(self) -> None:
+        self._target = self._LEAST
         self._lowest = self._FULL
         self._seen = 0
+        self._calm = 0
+        self.added = 0
         self.dropped = 0
 
-    def takes(self, stock: int) -> bool:
-        """Tell whether the next frame is to be written.
+    def copies(self, stock: int, *, quiet: bool) -> int:
+        """Return how often the next frame is to be written.
 
         Args:
             stock: The bytes that wait to be sent right now.
+            quiet: Nobody would miss the frame.
         """
         self._lowest = min(self._lowest, stock)
         self._seen += 1
-        trim = stock >= self._FULL
-        if self._seen >= self._WINDOW:
-            trim = trim or self._lowest >= self._SPARE
-            self._seen, self._lowest = 0, self._FULL
-        self.dropped += trim
-        return not trim
+        if stock == 0 and not quiet:
+            self._target = min(self._target + FRAME_BYTES, self._MOST)
+            self._calm = 0
+        if stock >= self._FULL:
+            self.dropped += 1
+            return 0
+        return self._adjusted() if quiet and self._seen >= self._WINDOW else 1
+
+    def _adjusted(self) -> int:
+        lowest, self._lowest, self._seen = self._lowest, self._FULL, 0
+        self._calm += 1
+        if self._calm >= self._CALM_WINDOWS:
+            self._target, self._calm = max(self._target - FRAME_BYTES, self._LEAST), 0
+        if lowest < self._target:
+            self.added += 1
+            return 2
+        if lowest >= self._target + 2 * FRAME_BYTES:
+            self.dropped += 1
+            return 0
+        return 1
 
 
 class RoomVoices:
@@ -200,11 +232,18 @@ class RoomVoices:
 
     def _write(self, frame: bytes) -> None:
         try:
-            if self._fill.takes(self._audio.info().tx_buffered):
+            stock = self._audio.info().tx_buffered
+            for _ in range(self._fill.copies(stock, quiet=is_quiet(frame))):
                 self._audio.write(frame)
         except (AudioNotActive, AudioRestarted):
             # Before the answer and while a re-INVITE is under way nobody can hear this.
             return
+
+
+def is_quiet(frame: bytes) -> bool:
+    """Tell whether a 16-bit frame is a pause: no sample above -44 dB of full scale."""
+    samples = np.frombuffer(frame, dtype=np.int16)
+    return not samples.size or int(np.abs(samples.astype(np.int32)).max()) < _QUIET
 
 
 def mixed(frames: list[bytes]) -> bytes:

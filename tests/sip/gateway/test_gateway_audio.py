@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from sip.gateway.audio import FRAME_BYTES, Fill, Pace, mixed
+from sip.gateway.audio import FRAME_BYTES, Fill, Pace, is_quiet, mixed
 
 
 def test_steady_audio_passes_whole_and_without_silence() -> None:
@@ -40,23 +40,48 @@ def test_a_long_stall_does_not_flood_the_room() -> None:
     assert pace.missing(30.0) <= 1
 
 
-def test_stock_that_the_sender_needs_is_left_alone() -> None:
-    """A fill that swings down to 10 ms loses no frame."""
-    fill = Fill()
-    assert all(fill.takes(stock) for _ in range(300) for stock in (FRAME_BYTES, 2 * FRAME_BYTES))
+def _after(fill: Fill, stock: int, *, quiet: bool, frames: int = 400) -> list[int]:
+    return [fill.copies(stock, quiet=quiet) for _ in range(frames)]
 
 
-def test_stock_that_is_never_needed_shrinks_by_a_frame_a_second() -> None:
-    """A fill that stays at 30 ms loses one frame in a hundred."""
+def test_speech_passes_frame_by_frame() -> None:
+    """No frame of a word is doubled or left out, however much is in stock below the limit."""
+    assert set(_after(Fill(), FRAME_BYTES, quiet=False)) == {1}
+    assert set(_after(Fill(), 11 * FRAME_BYTES, quiet=False)) == {1}
+
+
+def test_pauses_build_up_a_stock() -> None:
+    """A stock below 20 ms gets a quiet frame twice, once every fifth of a second."""
     fill = Fill()
-    taken = [fill.takes(3 * FRAME_BYTES) for _ in range(300)]
-    assert taken.count(False) == fill.dropped == 3
+    assert _after(fill, FRAME_BYTES, quiet=True).count(2) == fill.added == 20
+
+
+def test_pauses_take_down_what_is_never_needed() -> None:
+    """A stock that stays at 60 ms loses quiet frames."""
+    fill = Fill()
+    assert _after(fill, 6 * FRAME_BYTES, quiet=True).count(0) == fill.dropped == 20
+
+
+def test_a_stock_that_ran_out_in_speech_is_made_larger_for_a_while() -> None:
+    """After a hole 30 ms are kept instead of 20, until ten calm seconds have passed."""
+    fill = Fill()
+    fill.copies(0, quiet=False)
+    _after(fill, 2 * FRAME_BYTES, quiet=True, frames=20)
+    assert _after(fill, 2 * FRAME_BYTES, quiet=True, frames=40).count(2) == 2
+    _after(fill, 3 * FRAME_BYTES, quiet=True, frames=1100)
+    assert set(_after(fill, 2 * FRAME_BYTES, quiet=True)) == {1}
 
 
 def test_a_full_stock_takes_nothing() -> None:
-    """Nobody hears the agent more than 100 ms late."""
-    fill = Fill()
-    assert not any(fill.takes(10 * FRAME_BYTES) for _ in range(5))
+    """Nobody hears the agent more than 120 ms late."""
+    assert set(_after(Fill(), 12 * FRAME_BYTES, quiet=False)) == {0}
+
+
+def test_a_pause_is_told_from_speech() -> None:
+    """The noise of a line is quiet, a voice is not."""
+    assert is_quiet(struct.pack("<3h", 120, -150, 0))
+    assert not is_quiet(struct.pack("<3h", 120, -2500, 0))
+    assert not is_quiet(struct.pack("<2h", 0, -32768))
 
 
 def test_voices_add_up_and_clip() -> None:
