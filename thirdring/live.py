@@ -149,6 +149,7 @@ class LiveCall:
         self.ending = Ending(reason=reason, at=self._clock.now(), detail=line)
         logger.info("call over", extra={"reason": reason, "detail": line})
         self._cancel_tasks()
+        self._silence()
         if reason in _OURS:
             self._hang_up()
         self._over(reason)
@@ -175,6 +176,14 @@ class LiveCall:
     def _cancel_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
+
+    def _silence(self) -> None:
+        # Speech that waits for an answer that will not come would keep the session from closing.
+        if self._agent is not None:
+            self._agent.answered.set()
+        if self._session is not None:
+            with suppress(RuntimeError):  # not started yet, or closed already
+                self._session.interrupt(force=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
