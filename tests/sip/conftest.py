@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from local.parts.ports import free_port
 from sip.answering import Switchboard
 from tests.peers.scripted_model import ScriptedModel, scripted_model
 from tests.peers.whole_call import Calls
@@ -34,7 +34,7 @@ _ROOT = Path(__file__).parents[2]
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitAccess]:
     """Start livekit-server on free ports of 127.0.0.1."""
     program = shutil.which("livekit-server") or str(_ROOT / ".cache/bin/livekit-server")
-    http, tcp, udp = _free_ports()
+    http, tcp, udp = free_port(), free_port(), free_port()
     config = {
         "port": http,
         "bind_addresses": ["127.0.0.1"],
@@ -68,17 +68,6 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitAccess]:
             server.wait(20)
 
 
-def _free_ports() -> tuple[int, int, int]:
-    with (
-        socket.socket() as http,
-        socket.socket() as tcp,
-        socket.socket(type=socket.SOCK_DGRAM) as udp,
-    ):
-        for each in (http, tcp, udp):
-            each.bind(("127.0.0.1", 0))
-        return http.getsockname()[1], tcp.getsockname()[1], udp.getsockname()[1]
-
-
 def _await_ready(url: str) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -105,9 +94,12 @@ def livekit(access: LiveKitAccess, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 
 
 @pytest.fixture
-async def model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ScriptedModel]:
-    """Start the model that sessions of this test talk to."""
-    async with scripted_model() as running:
+async def model(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[ScriptedModel]:
+    """Start the model that sessions of this test talk to; a parameter is how slowly it speaks."""
+    seconds = getattr(request, "param", 0.02)
+    async with scripted_model(seconds_per_character=seconds) as running:
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         monkeypatch.setenv("OPENAI_BASE_URL", running.server.url)
         yield running
