@@ -10,10 +10,10 @@ from livekit.agents import AgentServer, JobContext, JobProcess, cli
 
 from sip import answering
 from thirdring import AGENT_NAME, config, workflow
-from thirdring.access import LIVEKIT_VARIABLES, port, require
+from thirdring.access import LIVEKIT_VARIABLES, port, require, require_free
 from thirdring.clock import SystemClock
 from thirdring.environment import load_environment
-from thirdring.errors import ConfigError
+from thirdring.errors import ConfigError, PhoneError
 from thirdring.home import Home
 from thirdring.logs import mask_all_handlers
 
@@ -36,14 +36,17 @@ try:
     board = _switchboard()
     # The console has a room of its own.
     require(os.environ, "OPENAI_API_KEY", *(() if "console" in sys.argv else LIVEKIT_VARIABLES))
+    health_host = os.environ.get("THIRDRING_WORKER_HOST") or "127.0.0.1"
     # As in LiveKit's own defaults, only `start` has a health page at a known port.
     health_port = port(
         os.environ, "THIRDRING_WORKER_PORT", default=8081 if "start" in sys.argv else 0
     )
-except ConfigError as error:
+    if __name__ == "__main__" and health_port:
+        require_free(health_host, health_port, "THIRDRING_WORKER_PORT")
+except PhoneError as error:
     # A broken file stops the worker here, never a caller later.
     sys.stderr.write(f"{error}\n")
-    raise SystemExit(2) from None
+    raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
 
 
 def calls_in_progress(server: AgentServer) -> float:

@@ -62,6 +62,8 @@ def _prepare(ctx: typer.Context) -> None:
         signal.raise_signal(signal.SIGINT)
 
     ctx.obj = _INTERRUPTED
+    # Recordings, records and logs are nobody else's business.
+    os.umask(0o077)
     # SIGTERM ends a command as Ctrl-C does, which asyncio turns into an orderly cancellation. Said
     # outright, because a shell starts its background programs with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -70,7 +72,9 @@ def _prepare(ctx: typer.Context) -> None:
 
 
 def _log_to_stderr() -> None:
-    level = os.environ.get("LIVEKIT_LOG_LEVEL", "INFO").upper()
+    level = (os.environ.get("LIVEKIT_LOG_LEVEL") or "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise PhoneError(f"LIVEKIT_LOG_LEVEL is {level}; expected debug, info, warning or error")
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # One line per delivery is the courier's to write, and a webhook's URL may hold a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,6 +94,24 @@ def test_a_missing_variable_is_one_line_and_no_traceback(tmp_path: Path) -> None
     start = _run_without_settings("start", home=tmp_path)
     assert start.returncode == 2
     assert "THIRDRING_WEBHOOK_URL" in start.stderr
+    assert "Traceback" not in start.stderr
+
+
+@pytest.mark.server
+def test_a_busy_health_port_is_one_line_and_a_failure(stack: Stack) -> None:
+    """A supervisor must see that the worker did not start."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
+        start = subprocess.run(
+            [sys.executable, "agent.py", "start"],
+            cwd=_ROOT,
+            env={**os.environ, **stack.environ, "THIRDRING_WORKER_PORT": port},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (start.returncode, start.stdout) == (1, "")
+    assert start.stderr.startswith(f"port {port} of 127.0.0.1 cannot be used")
     assert "Traceback" not in start.stderr
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from thirdring.errors import ConfigError, Problem
+from thirdring.errors import ConfigError, PhoneError, Problem
 
-__all__ = ["LIVEKIT_VARIABLES", "LiveKitAccess", "port", "require"]
+__all__ = ["LIVEKIT_VARIABLES", "LiveKitAccess", "port", "require", "require_free"]
 
 LIVEKIT_VARIABLES: Final = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 
@@ -40,6 +41,21 @@ def port(environ: Mapping[str, str], name: str, *, default: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise ConfigError([Problem("environment", 0, 0, name, "is no port", None, "0 to 65535")])
     return int(text)
+
+
+def require_free(host: str, number: int, name: str) -> None:
+    """Check that nobody listens at this TCP port; LiveKit's worker would end as if all were well.
+
+    Raises:
+        PhoneError: Somebody does; names the variable that moves the port.
+    """
+    try:
+        socket.create_server((host, number)).close()
+    except OSError as error:
+        raise PhoneError(
+            f"port {number} of {host} cannot be used ({error.strerror}): set {name} to another, "
+            "or to 0 for any"
+        ) from None
 
 
 class LiveKitAccess(BaseModel):

@@ -94,7 +94,7 @@ def _put_variables_in(document: Document, findings: Findings, environ: Mapping[s
         except MissingVariable as error:
             if error.name:
                 what = f"the variable {error.name} is not set"
-                expected = f"{error.name} in the environment or in .env.local"
+                expected = f"{error.name} in the environment or .env.local, or a running `make up`"
             else:
                 what = "`${` begins no variable"
                 expected = "${NAME}, or $${ for the characters themselves"

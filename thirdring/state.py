@@ -21,7 +21,6 @@ class CallState:
     Attributes:
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
-        booked: References of the appointments made during this call.
         end_requested: Set by a tool when the call should end after the agent's last word.
     """
 
@@ -31,5 +30,4 @@ class CallState:
     store: Store
     clock: Clock = field(default_factory=SystemClock)
     offered: dict[str, Slot] = field(default_factory=dict)
-    booked: list[str] = field(default_factory=list)
     end_requested: asyncio.Event = field(default_factory=asyncio.Event)

@@ -96,8 +96,6 @@ async def book_appointment(
             f"{spoken_moment(slot.starts_at)} has just been taken. "
             f"{await _alternatives(state, slot)}"
         )
-    if appointment.reference not in state.booked:
-        state.booked.append(appointment.reference)
     return json.dumps(
         {
             "reference": appointment.reference,

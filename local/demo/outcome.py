@@ -105,12 +105,14 @@ def summary(measures: Measures, deliveries: Sequence[Delivery]) -> str:
     """Return one line: how long, how fast, what arrived."""
     replies = [turn.response_ms for turn in measures.turns if turn.response_ms is not None]
     barge_ins = [turn.barge_in_ms for turn in measures.turns if turn.barge_in_ms is not None]
+    reply = _milliseconds(median(replies) if replies else None)
+    silent = _milliseconds(median(barge_ins) if barge_ins else None)
     parts = [
         f"{measures.duration_s:.0f} s call",
         f"answered after {_milliseconds(measures.invite_to_200_ms)}",
         f"greeted {_milliseconds(measures.answer_to_first_audio_ms)} later",
-        f"replies {_milliseconds(median(replies) if replies else None)} (median of {len(replies)})",
-        f"silent {_milliseconds(median(barge_ins) if barge_ins else None)} after being interrupted",
+        f"replies {reply} after the caller's last word",
+        f"silent {silent} after being interrupted",
         f"{len(deliveries)} record delivered",
     ]
     return " · ".join(parts)

@@ -107,11 +107,17 @@ async def _play(running: Stack, console: Console, *, scripted: bool) -> int:
     console.rule()
     for line in lacking:
         console.print(f"MISSING  {line}", style="bold red", soft_wrap=True)
+    if lacking and _is_busy():
+        console.print("This machine is busy with other things; try again when it is idle.")
     style = "bold" if lacking else "bold green"
     console.print(summary(call.measures, deliveries), style=style, soft_wrap=True)
     for path in (recording, record, running.received):
         console.print(f"  {path.name:<15}{path}", soft_wrap=True)
     return 1 if lacking else 0
+
+
+def _is_busy() -> bool:
+    return os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
 
 async def _follow_first(folder: Path, timeline: Timeline) -> None:

@@ -36,6 +36,11 @@ _STYLES = {
     "fault": "bold red",
 }
 
+_WAITS = {
+    "answer": "until the agent was ready",
+    "greeting": "from the answer to its first word",
+    "reply": "from the model's end of turn to the agent's first word",
+}
 _LONGEST_RESULT = 110
 
 
@@ -76,7 +81,9 @@ class Timeline:
                 self._tool(entry.use)
             case LatencyMeasured():
                 latency = entry.latency
-                self._line(entry.at, "wait", f"{latency.kind} after {latency.milliseconds:.0f} ms")
+                self._line(
+                    entry.at, "wait", f"{latency.milliseconds:.0f} ms {_WAITS[latency.kind]}"
+                )
             case DigitPressed():
                 self._line(entry.at, "caller", f"pressed {entry.digit}")
             case ModelFault():

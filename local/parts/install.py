@@ -43,6 +43,9 @@ def main() -> int:
     except PhoneError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the one clear message of a command
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; `make setup` goes on from here", file=sys.stderr)  # noqa: T201 - the same
+        return 130
     print(f"livekit-server: {program}")  # noqa: T201 - the result of a command
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -48,13 +49,20 @@ async def up(
                     f"{name} is set already or belongs to one that is: agent.py keeps yours"
                 )
             console.print(f"\nVariables for other terminals (read by themselves): {path}")
-            console.print("Next, in another terminal:  [bold]python agent.py dev[/bold]")
+            console.print(f"Next, in another terminal:  [bold]{_python()} agent.py dev[/bold]")
             host, port = stack.sip_address
             console.print(
                 f"Then dial:                  [bold]sip:{stack.number}@{host}:{port}[/bold]"
             )
             console.print("Ctrl-C stops everything.")
             await asyncio.get_running_loop().create_future()
+
+
+def _python() -> str:
+    """Return this interpreter as one would type it here."""
+    program = Path(sys.executable)
+    here = Path.cwd()
+    return str(program.relative_to(here) if program.is_relative_to(here) else program)
 
 
 def _show(console: Console, stack: Stack) -> None:

@@ -48,7 +48,8 @@ BAD: dict[str, tuple[str, ...]] = {
         "${THIRDRING_WEBHOOK_URL}",
         "${NO_SUCH_URL}",
         "12:12 businesses.clinic.webhook.url: the variable NO_SUCH_URL is not set, "
-        "got ${NO_SUCH_URL}; expected NO_SUCH_URL in the environment or in .env.local",
+        "got ${NO_SUCH_URL}; expected NO_SUCH_URL in the environment "
+        "or .env.local, or a running `make up`",
     ),
     "malformed variable": (
         "Free parking.",

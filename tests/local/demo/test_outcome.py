@@ -161,7 +161,8 @@ def test_a_real_model_may_use_other_tools() -> None:
 def test_the_summary_is_one_line_of_figures() -> None:
     """Medians of what was measured."""
     assert summary(call().measures, [Journal().delivery()]) == (
-        "30 s call · answered after 300 ms · greeted 120 ms later · replies 700 ms (median of 2) · "
+        "30 s call · answered after 300 ms · greeted 120 ms later · "
+        "replies 700 ms after the caller's last word · "
         "silent 250 ms after being interrupted · 1 record delivered"
     )
 

@@ -85,7 +85,7 @@ ENDING = Ending(reason=EndReason.NOT_IN_SERVICE, at=at(3), detail="no such line"
         (tool(arguments="{day"), "  2.000  tool   opening_hours() → Closed all week.  [100 ms]"),
         (
             LatencyMeasured(at=at(2), latency=Latency(kind="reply", milliseconds=812.4)),
-            "  2.000  wait   reply after 812 ms",
+            "  2.000  wait   812 ms from the model's end of turn to the agent's first word",
         ),
         (DigitPressed(at=at(2), digit="#"), "  2.000  caller pressed #"),
         (
