@@ -70,7 +70,7 @@ def livekit_server(
         raise PartError(
             f"livekit-server {VERSION} is neither on PATH nor in {CACHE}: `make setup` installs it"
         )
-    http, tcp, udp = port or free_port(), free_port(), free_port()
+    http, udp = port or free_port(), free_port()
     return Part(
         name="livekit-server",
         # The configuration comes by LIVEKIT_CONFIG and the keys by LIVEKIT_KEYS: an argument
@@ -80,20 +80,21 @@ def livekit_server(
         ready=answers_http(f"http://{LOOPBACK}:{http}/"),
         address=f"ws://{LOOPBACK}:{http}",
         env={
-            "LIVEKIT_CONFIG": json.dumps(_config(http, tcp, udp)),
+            "LIVEKIT_CONFIG": json.dumps(_config(http, udp)),
             "LIVEKIT_KEYS": f"{keys.api_key}: {keys.api_secret}",
         },
-        ports=(Port(http), Port(tcp), Port(udp, "udp")),
+        ports=(Port(http), Port(udp, "udp")),
     )
 
 
-def _config(http: int, tcp: int, udp: int) -> dict[str, object]:
+def _config(http: int, udp: int) -> dict[str, object]:
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
         "port": http,
         "bind_addresses": [LOOPBACK],
         "rtc": {
-            "tcp_port": tcp,
+            # The server would listen for it at every address of the machine; UDP never fails here.
+            "tcp_port": 0,
             "udp_port": udp,
             "use_external_ip": False,
             "node_ip": LOOPBACK,

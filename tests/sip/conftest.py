@@ -34,12 +34,12 @@ _ROOT = Path(__file__).parents[2]
 def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitAccess]:
     """Start livekit-server on free ports of 127.0.0.1."""
     program = shutil.which("livekit-server") or str(_ROOT / ".cache/bin/livekit-server")
-    http, tcp, udp = free_port(), free_port(), free_port()
+    http, udp = free_port(), free_port()
     config = {
         "port": http,
         "bind_addresses": ["127.0.0.1"],
         "rtc": {
-            "tcp_port": tcp,
+            "tcp_port": 0,
             "udp_port": udp,
             "use_external_ip": False,
             "node_ip": "127.0.0.1",

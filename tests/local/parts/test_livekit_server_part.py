@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it has no types; livekit-agents brings it
 import pytest
 from livekit import api
 
@@ -59,3 +60,16 @@ async def test_it_serves_whoever_has_the_keys(tmp_path: Path) -> None:
         rooms = await live.room.list_rooms(api.ListRoomsRequest())
     assert list(rooms.rooms) == []
     assert keys.api_secret not in part.log.read_text() + " ".join(part.argv)
+
+
+@pytest.mark.server
+async def test_it_is_out_of_reach_for_other_machines(tmp_path: Path) -> None:
+    """Each of its sockets, media included, is bound to loopback."""
+    async with running([livekit_server(tmp_path / "livekit-server.log", Keys())]):
+        (server,) = (
+            child
+            for child in psutil.Process().children(recursive=True)
+            if child.name() == "livekit-server"
+        )
+        hosts = {socket.laddr.ip for socket in server.net_connections("inet")}
+    assert hosts == {"127.0.0.1"}
