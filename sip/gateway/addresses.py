@@ -81,11 +81,38 @@ def _refusal(gateway: GatewaySettings, path: str, what: str, expected: str) -> C
     return ConfigError([problem])
 
 
-def is_allowed(sources: Iterable[IPAddress], networks: Iterable[IPNetwork]) -> bool:
-    """Tell whether every source is in some network; no source at all is not allowed."""
+def is_allowed(
+    sources: Iterable[IPAddress], networks: Iterable[IPNetwork], *, listening: str = ""
+) -> bool:
+    """Tell whether every source is in some network; no source at all is not allowed.
+
+    Args:
+        listening: On a loopback address, another of this machine's own addresses counts as
+            loopback: a softphone that is bound to its network address sends from that even here.
+    """
     known = tuple(sources)
     allowed = tuple(networks)
-    return bool(known) and all(any(source in network for network in allowed) for source in known)
+    at_home = bool(listening) and ip_address(listening).is_loopback
+
+    def is_one_allowed(source: IPAddress) -> bool:
+        known_as = {source}
+        if at_home and _is_own(source):
+            known_as.add(ip_address("::1" if source.version == 6 else "127.0.0.1"))
+        return any(address in network for address in known_as for network in allowed)
+
+    return bool(known) and all(is_one_allowed(source) for source in known)
+
+
+def _is_own(address: IPAddress) -> bool:
+    if address.is_unspecified or address.is_multicast:
+        return False
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+        return True
 
 
 def free_port(host: str, port: int) -> int:

@@ -22,6 +22,7 @@ from sip.gateway.addresses import (
     is_allowed,
 )
 from sip.gateway.call import BridgedCall, Patience
+from sip.gateway.interfaces import follow_interfaces
 from sip.gateway.invitation import invitation, masked
 from sip.gateway.room import CallRoom
 from sip.gateway.trace import InviteTrace
@@ -72,7 +73,8 @@ async def serve(
             _stack(gateway, address, patience, trace) as runtime,
             asyncio.TaskGroup() as calls,
         ):
-            desk = _Desk(access, server, networks, trace, patience, calls)
+            calls.create_task(follow_interfaces())
+            desk = _Desk(access, server, gateway.host, networks, trace, patience, calls)
             await _register(runtime, address, lines, gateway.max_calls, desk.take)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
@@ -97,6 +99,7 @@ class _Desk:
 
     access: LiveKitAccess
     server: api.LiveKitAPI
+    host: str
     networks: tuple[IPNetwork, ...]
     trace: InviteTrace
     patience: Patience
@@ -111,7 +114,7 @@ class _Desk:
 
     async def _admit(self, sip: baresip.Call, call: BridgedCall, caller: str) -> None:
         seen = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
-        if is_allowed(seen.sources, self.networks):
+        if is_allowed(seen.sources, self.networks, listening=self.host):
             await call.run(offers_video=seen.offers_video)
             return
         logger.warning(

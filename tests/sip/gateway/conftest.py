@@ -24,6 +24,7 @@ class RunGateway(Protocol):
         self,
         *,
         access: LiveKitAccess | None = None,
+        host: str = "127.0.0.1",
         allowed: tuple[str, ...] = (),
         max_calls: int = 20,
         patience: Patience = ...,
@@ -47,6 +48,7 @@ def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
     async def run(
         *,
         access: LiveKitAccess | None = None,
+        host: str = "127.0.0.1",
         allowed: tuple[str, ...] = (),
         max_calls: int = 20,
         patience: Patience = Patience(),  # noqa: B008  (frozen)
@@ -61,6 +63,7 @@ def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
                 ),
             ),
             gateway=GatewaySettings(
+                host=host,
                 port=0,
                 rtp_ports=(24000, 24400),
                 allowed_addresses=tuple(ip_network(one) for one in allowed),

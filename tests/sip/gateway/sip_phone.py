@@ -45,6 +45,7 @@ class Phone(asyncio.DatagramProtocol):
     gateway: tuple[str, int]
     caller: str = "+15550199"
     payload_type: int = 0
+    media_host: str = ""
     call_id: str = field(default_factory=lambda: secrets.token_hex(8))
     tag: str = field(default_factory=lambda: secrets.token_hex(4))
     messages: list[SipMessage] = field(default_factory=list)
@@ -73,7 +74,8 @@ class Phone(asyncio.DatagramProtocol):
             self._to = message.header("To")
             found = re.search(r"^m=audio (\d+)", text, re.MULTILINE)
             if message.status == 200 and found:
-                self._media = (self.gateway[0], int(found.group(1)))
+                told = re.search(r"^c=IN IP4 (\S+)", text, re.MULTILINE)
+                self._media = (told[1] if told else self.gateway[0], int(found.group(1)))
             # The ACK of a refusal belongs to the INVITE's transaction, that of a 200 does not
             # (RFC 3261 sections 17.1.1.3 and 13.2.2.4).
             refused = self._invite_branch if message.status >= 300 else ""
@@ -100,7 +102,7 @@ class Phone(asyncio.DatagramProtocol):
                 "v=0",
                 f"o=- 1 1 IN IP4 {self.host}",
                 "s=-",
-                f"c=IN IP4 {self.host}",
+                f"c=IN IP4 {self.media_host or self.host}",
                 "t=0 0",
                 f"m=audio {self.media.get_extra_info('sockname')[1]} RTP/AVP "
                 f"{self.payload_type} {_EVENT_TYPE}",
@@ -267,13 +269,14 @@ async def calling_from(
     *,
     caller: str = "+15550199",
     payload_type: int = 0,
+    media_host: str = "",
 ) -> AsyncIterator[Phone]:
-    """Open a phone at `host` and keep its RTP flowing once the call is up."""
+    """Open a phone at `host`, its RTP at `media_host` if given, and keep that flowing in a call."""
     loop = asyncio.get_running_loop()
-    phone = Phone(host, gateway, caller, payload_type)
+    phone = Phone(host, gateway, caller, payload_type, media_host)
     phone.sip, _ = await loop.create_datagram_endpoint(lambda: phone, local_addr=(host, 0))
     phone.media, _ = await loop.create_datagram_endpoint(
-        lambda: _Media(phone), local_addr=(host, 0)
+        lambda: _Media(phone), local_addr=(media_host or host, 0)
     )
     stream = asyncio.create_task(phone.stream())
     try:
