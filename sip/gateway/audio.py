@@ -152,8 +152,8 @@ class Fill:
     """
 
     _WINDOW: Final = 20
-    _LEAST: Final = 2 * FRAME_BYTES
-    _MOST: Final = 6 * FRAME_BYTES
+    _LEAST: Final = FRAME_BYTES
+    _MOST: Final = 5 * FRAME_BYTES
     _FULL: Final = 12 * FRAME_BYTES
     _CALM_WINDOWS: Final = 50
 
@@ -190,7 +190,7 @@ class Fill:
         if lowest < self._target:
             self.added += 1
             return 2
-        if lowest >= self._target + 2 * FRAME_BYTES:
+        if lowest > self._target:
             self.dropped += 1
             return 0
         return 1

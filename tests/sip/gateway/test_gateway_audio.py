@@ -51,25 +51,25 @@ def test_speech_passes_frame_by_frame() -> None:
 
 
 def test_pauses_build_up_a_stock() -> None:
-    """A stock below 20 ms gets a quiet frame twice, once every fifth of a second."""
+    """A stock that runs dry gets a quiet frame twice, once every fifth of a second."""
     fill = Fill()
-    assert _after(fill, FRAME_BYTES, quiet=True).count(2) == fill.added == 20
+    assert _after(fill, 0, quiet=True).count(2) == fill.added == 20
 
 
 def test_pauses_take_down_what_is_never_needed() -> None:
-    """A stock that stays at 60 ms loses quiet frames."""
+    """A stock that never falls to 10 ms loses quiet frames."""
     fill = Fill()
-    assert _after(fill, 6 * FRAME_BYTES, quiet=True).count(0) == fill.dropped == 20
+    assert _after(fill, 2 * FRAME_BYTES, quiet=True).count(0) == fill.dropped == 20
 
 
 def test_a_stock_that_ran_out_in_speech_is_made_larger_for_a_while() -> None:
-    """After a hole 30 ms are kept instead of 20, until ten calm seconds have passed."""
+    """After a hole 20 ms are kept instead of 10, until ten calm seconds have passed."""
     fill = Fill()
     fill.copies(0, quiet=False)
-    _after(fill, 2 * FRAME_BYTES, quiet=True, frames=20)
-    assert _after(fill, 2 * FRAME_BYTES, quiet=True, frames=40).count(2) == 2
-    _after(fill, 3 * FRAME_BYTES, quiet=True, frames=1100)
-    assert set(_after(fill, 2 * FRAME_BYTES, quiet=True)) == {1}
+    _after(fill, FRAME_BYTES, quiet=True, frames=20)
+    assert _after(fill, FRAME_BYTES, quiet=True, frames=40).count(2) == 2
+    _after(fill, 2 * FRAME_BYTES, quiet=True, frames=1100)
+    assert set(_after(fill, FRAME_BYTES, quiet=True)) == {1}
 
 
 def test_a_full_stock_takes_nothing() -> None:
