@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from local.documents import read_model
 from thirdring.calls import PhoneNumber
-from thirdring.errors import ConfigError, Problem
-from thirdring.yaml_document import Document, YamlPath, spelled
 
 __all__ = ["Expected", "Outcome", "Scenario", "Scenarios", "load", "unmet"]
 
@@ -149,20 +148,8 @@ def load(path: Path) -> Scenarios:
     Raises:
         ConfigError: With every problem found, where it is and what would be right.
     """
-    document = Document.read(path, expected="`name:` and `scenarios:`")
-    if document.problems:
-        raise ConfigError(document.problems)
-    try:
-        return Scenarios.model_validate(document.data)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise ConfigError([_wrong(document, one["loc"], one["msg"]) for one in found]) from None
-
-
-def _wrong(document: Document, where: YamlPath, what: str) -> Problem:
-    place, expected = document.nearest(where), "what local/scenarios.py describes"
-    return Problem(
-        document.file, place.line, place.column, spelled(where), what, place.written, expected
+    return read_model(
+        path, Scenarios, keys="`name:` and `scenarios:`", described_in="local/scenarios.py"
     )
 
 

@@ -11,10 +11,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from local.documents import read_model
 from thirdring.errors import ConfigError, Problem
-from thirdring.yaml_document import Document, YamlPath, spelled
 
 __all__ = ["Call", "Goal", "Instructed", "Rule", "Script", "Slot", "Step", "load", "load_all"]
 
@@ -224,18 +224,9 @@ def load(path: Path) -> Script:
     Raises:
         ConfigError: With every problem found, where it is and what would be right.
     """
-    document = Document.read(path, expected="`when:`, `greeting:`, `unsure:` and the rest")
-    if document.problems:
-        raise ConfigError(document.problems)
-    try:
-        return Script.model_validate(document.data)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise ConfigError([_wrong(document, one["loc"], one["msg"]) for one in found]) from None
-
-
-def _wrong(document: Document, where: YamlPath, what: str) -> Problem:
-    place, expected = document.nearest(where), "what local/realtime/brain/script.py describes"
-    return Problem(
-        document.file, place.line, place.column, spelled(where), what, place.written, expected
+    return read_model(
+        path,
+        Script,
+        keys="`when:`, `greeting:`, `unsure:` and the rest",
+        described_in="local/realtime/brain/script.py",
     )
