@@ -55,12 +55,18 @@ def _fits(program: Path) -> bool:
 
 
 def livekit_server(
-    log: Path, keys: Keys, *, port: int | None = None, program: Path | None = None
+    log: Path,
+    keys: Keys,
+    *,
+    port: int | None = None,
+    program: Path | None = None,
+    redis: str | None = None,
 ) -> Part:
     """Return livekit-server on 127.0.0.1.
 
     Args:
         port: For signalling; None for a free one. Media always takes free ones.
+        redis: Address of the part "redis" that runs beside it; None: no SIP service.
 
     Raises:
         PartError: The program is nowhere to be found.
@@ -80,14 +86,16 @@ def livekit_server(
         ready=answers_http(f"http://{LOOPBACK}:{http}/"),
         address=f"ws://{LOOPBACK}:{http}",
         env={
-            "LIVEKIT_CONFIG": json.dumps(_config(http, udp)),
+            "LIVEKIT_CONFIG": json.dumps(_config(http, udp, redis)),
             "LIVEKIT_KEYS": f"{keys.api_key}: {keys.api_secret}",
         },
         ports=(Port(http), Port(udp, "udp")),
+        # It does not start without a Redis that it was told of.
+        after=("redis",) if redis else (),
     )
 
 
-def _config(http: int, udp: int) -> dict[str, object]:
+def _config(http: int, udp: int, redis: str | None) -> dict[str, object]:
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
         "port": http,
@@ -102,4 +110,5 @@ def _config(http: int, udp: int) -> dict[str, object]:
             "enable_loopback_candidate": True,
         },
         "logging": {"level": "info", "json": False},
+        **({"redis": {"address": redis}} if redis else {}),
     }
