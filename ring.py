@@ -202,6 +202,64 @@ def check(
     typer.echo("[]" if as_json else f"{config}: {lines} line(s), no problems")
 
 
+Line = Annotated[
+    str | None, typer.Argument(help="A number of thirdring.yaml; its default_line by default.")
+]
+
+
+@app.command()
+def token(
+    line: Line = None,
+    *,
+    config: Config = _CONFIG,
+    valid_for: Annotated[
+        str, typer.Option(help="How long one can enter with it, such as 90s, 30m, 12h or 7d.")
+    ] = "1h",
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON object.")] = False,
+) -> None:
+    """Print URL and token for a browser, such as the LiveKit Agents playground."""
+    from sip import tokens
+    from thirdring import lines
+    from thirdring.access import LiveKitAccess
+
+    validity = tokens.validity(valid_for)
+    access = LiveKitAccess.from_environment(os.environ)
+    business, chosen = lines.named(_settings(config), line)
+    minted = tokens.mint(access, chosen, validity=validity)
+    if as_json:
+        typer.echo(json.dumps(minted.document(business), indent=2))
+        return
+    typer.echo(f"LIVEKIT_URL={minted.url}\nLIVEKIT_TOKEN={minted.token}")
+    typer.echo(minted.explanation(business), err=True)
+
+
+@app.command()
+def talk(
+    line: Line = None,
+    *,
+    config: Config = _CONFIG,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="By voice, on a page that this command serves.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the page; 0 for any free one.")
+    ] = 8091,
+) -> None:
+    """Talk to the agent of a line: by keyboard here, or by voice in a browser."""
+    if browser:
+        from local.talk.browser import serve
+        from thirdring import lines
+        from thirdring.access import LiveKitAccess
+
+        access = LiveKitAccess.from_environment(os.environ)
+        business, chosen = lines.named(_settings(config), line)
+        asyncio.run(serve(access, business, chosen, port=port))
+        return
+    from local.talk.terminal import talk as run
+
+    asyncio.run(run(_home(), _settings(config), line=line))
+
+
 @app.command()
 def latency(
     *,
