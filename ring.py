@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from local.parts.sip_side import SipSide
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.home import Home
@@ -127,12 +128,15 @@ def demo(
 def up(
     *,
     config: Config = _CONFIG,
+    sip: Annotated[
+        SipSide, typer.Option(help="What takes the calls; livekit-sip must be installed.")
+    ] = SipSide.GATEWAY,
     llm_base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible chat model for the local voice.")
     ] = None,
     llm_model: Annotated[str | None, typer.Option(help="Its name at that endpoint.")] = None,
 ) -> None:
-    """Run livekit-server, the local model, the gateway and a webhook receiver until Ctrl-C."""
+    """Run livekit-server, the local model, a SIP side and a webhook receiver until Ctrl-C."""
     from local.parts.up import up as run
 
     asyncio.run(
@@ -140,6 +144,7 @@ def up(
             _home(),
             Console(highlight=False),
             configuration=config,
+            sip=sip,
             llm_base_url=llm_base_url,
             llm_model=llm_model,
         )

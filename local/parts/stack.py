@@ -12,13 +12,16 @@ from pathlib import Path
 
 from local.parts import programs
 from local.parts.livekit_server import Keys, livekit_server
+from local.parts.livekit_sip import livekit_sip
 from local.parts.part import Part, running
 from local.parts.ports import LOOPBACK, free_port
+from local.parts.redis import redis_server
+from local.parts.sip_side import SipSide
 from thirdring import config, workflow
 from thirdring.home import Home
 from thirdring.settings import Settings
 
-__all__ = ["Ports", "Stack", "Wanted", "stack"]
+__all__ = ["Ports", "Stack", "Wanted", "live", "plan", "stack"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Wanted:
         reflex: The model answers a burst of sound with a tone at once.
         llm_base_url: An OpenAI-compatible chat endpoint in place of the model's scripts.
         llm_model: The model's name there; `THIRDRING_LLM_MODEL` when None.
+        sip: None for no phone calls; livekit-sip brings Redis, trunks and rules with it.
         delivery: Webhook receiver and courier.
     """
 
@@ -52,7 +56,7 @@ class Wanted:
     reflex: bool = False
     llm_base_url: str | None = None
     llm_model: str | None = None
-    gateway: bool = True
+    sip: SipSide | None = SipSide.GATEWAY
     worker: bool = False
     delivery: bool = False
 
@@ -64,7 +68,7 @@ class Stack:
     Attributes:
         settings: The configuration that they all read.
         environ: The variables that lead to them, for programs that join them.
-        sip_address: Host and port of the gateway.
+        sip_address: Host and port of the SIP side.
         received: Where the receiver writes deliveries, one JSON object per line.
         parts: In the order in which they are listed to people.
     """
@@ -72,6 +76,7 @@ class Stack:
     home: Home
     settings: Settings
     environ: Mapping[str, str]
+    sip: SipSide | None
     sip_address: tuple[str, int]
     received: Path
     parts: tuple[Part, ...]
@@ -104,8 +109,19 @@ async def stack(
     planned = plan(
         home, configuration=configuration, ports=ports or Ports(), wanted=wanted or Wanted()
     )
-    async with running(planned.parts):
+    async with live(planned):
         yield planned
+
+
+@asynccontextmanager
+async def live(planned: Stack) -> AsyncIterator[None]:
+    """Keep the parts of a plan running; enter when calls can come.
+
+    Raises:
+        PartError: A part cannot start, or died; all have stopped.
+    """
+    async with running(planned.parts):
+        yield
 
 
 def plan(home: Home, *, configuration: Path, ports: Ports, wanted: Wanted) -> Stack:
@@ -124,8 +140,9 @@ def plan(home: Home, *, configuration: Path, ports: Ports, wanted: Wanted) -> St
         home=home,
         settings=settings,
         environ=environ,
+        sip=wanted.sip,
         sip_address=(
-            settings.gateway.host,
+            LOOPBACK if wanted.sip is SipSide.LIVEKIT_SIP else settings.gateway.host,
             ports.sip or settings.gateway.port or free_port(),
         ),
         received=home.root / "webhook.jsonl",
@@ -152,7 +169,15 @@ def _environ(home: Home, ports: Ports, keys: Keys, model_key: str | None) -> dic
 def _parts(planned: Stack, configuration: Path, ports: Ports, wanted: Wanted) -> Iterator[Part]:
     logs, env = planned.home.logs, planned.environ
     keys = Keys(env["LIVEKIT_API_KEY"], env["LIVEKIT_API_SECRET"])
-    yield livekit_server(logs / "livekit-server.log", keys, port=ports.livekit)
+    redis = redis_server(logs / "redis.log") if wanted.sip is SipSide.LIVEKIT_SIP else None
+    if redis:
+        yield redis
+    yield livekit_server(
+        logs / "livekit-server.log",
+        keys,
+        port=ports.livekit,
+        redis=redis.address if redis else None,
+    )
     if wanted.model:
         yield programs.model(
             logs / "model.log",
@@ -162,16 +187,7 @@ def _parts(planned: Stack, configuration: Path, ports: Ports, wanted: Wanted) ->
             llm_base_url=wanted.llm_base_url,
             llm_model=wanted.llm_model or os.environ.get("THIRDRING_LLM_MODEL"),
         )
-    if wanted.gateway:
-        host, port = planned.sip_address
-        yield programs.gateway(
-            logs / "gateway.log",
-            config=configuration,
-            host=host,
-            port=port,
-            number=planned.number,
-            env=env,
-        )
+    yield from _sip_side(planned, configuration, redis)
     if wanted.worker:
         yield programs.worker(
             logs / "worker.log",
@@ -184,3 +200,25 @@ def _parts(planned: Stack, configuration: Path, ports: Ports, wanted: Wanted) ->
         log = logs / "receiver.log"
         yield programs.receiver(log, port=ports.receiver, out=planned.received, env=env)
         yield programs.courier(logs / "courier.log", config=configuration, env=env)
+
+
+def _sip_side(planned: Stack, configuration: Path, redis: Part | None) -> Iterator[Part]:
+    logs, env = planned.home.logs, planned.environ
+    host, port = planned.sip_address
+    if redis:
+        yield livekit_sip(
+            logs / "livekit-sip.log",
+            redis=redis.address,
+            port=port,
+            rtp_ports=planned.settings.gateway.rtp_ports,
+            env=env,
+        )
+    elif planned.sip is SipSide.GATEWAY:
+        yield programs.gateway(
+            logs / "gateway.log",
+            config=configuration,
+            host=host,
+            port=port,
+            number=planned.number,
+            env=env,
+        )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.parts.part import running
-from local.parts.stack import Ports, Stack, Wanted, plan
+from local.parts.sip_side import SipSide
+from local.parts.stack import Ports, Stack, Wanted, live, plan
 from thirdring.environment import offer, shadowed
 from thirdring.home import Home
 
@@ -28,6 +28,7 @@ async def up(
     *,
     configuration: Path,
     ports: Ports | None = None,
+    sip: SipSide = SipSide.GATEWAY,
     llm_base_url: str | None = None,
     llm_model: str | None = None,
 ) -> None:
@@ -37,12 +38,12 @@ async def up(
         ConfigError: The configuration is wrong; nothing was started.
         PartError: A part cannot start, or died; all have stopped.
     """
-    wanted = Wanted(delivery=True, llm_base_url=llm_base_url, llm_model=llm_model)
+    wanted = Wanted(delivery=True, sip=sip, llm_base_url=llm_base_url, llm_model=llm_model)
     before = dict(os.environ)
     stack = plan(home, configuration=configuration, ports=ports or usual_ports(), wanted=wanted)
     with offer(home, stack.environ) as path:
         console.print("Starting the parts ...", style="dim")
-        async with running(stack.parts):
+        async with live(stack):
             _show(console, stack)
             for name in sorted(shadowed(stack.environ, before) - {"THIRDRING_HOME"}):
                 console.print(
