@@ -41,8 +41,8 @@ def find_program(environ: Mapping[str, str] = os.environ) -> Path:
     what = f"{_NAMED_BY}={named} is no program" if named else "livekit-sip is not on PATH"
     raise PartError(
         f"{what}: build it from github.com/livekit/sip, which takes Go and the headers of libopus, "
-        f"libopusfile and libsoxr, then put it on PATH or name it in {_NAMED_BY}. The gateway needs "
-        "no such program: leave --sip out"
+        f"libopusfile and libsoxr, then put it on PATH or name it in {_NAMED_BY}. The gateway "
+        "needs no such program: leave --sip out"
     )
 
 
