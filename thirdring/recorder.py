@@ -32,7 +32,7 @@ from thirdring.journal import (
     UsageCounted,
 )
 
-__all__ = ["Recorder", "turn"]
+__all__ = ["Recorder", "json_value", "turn"]
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,9 @@ class Recorder:
         spoken = turn(item, speech_ended_at=self._speech_ended_at)
         if spoken is None:
             return
+        if spoken.role is Role.CALLER and item.transcript_confidence is None:
+            # Typed: nothing tells when they stopped, for it came all at once.
+            self._unanswered_since = item.created_at
         now = self._clock.now()
         self._append(TurnSpoken(at=now, turn=spoken))
         if spoken.role is Role.AGENT and self._reply is not None:
@@ -152,7 +155,7 @@ def _tool_use(call: llm.FunctionCall, output: llm.FunctionCallOutput) -> ToolUse
     return ToolUse(
         id=call.call_id,
         name=call.name,
-        arguments=_json(call.arguments),
+        arguments=json_value(call.arguments),
         result=None if output.is_error else output.output,
         error=output.output if output.is_error else None,
         started_at=_instant(call.created_at),
@@ -160,7 +163,8 @@ def _tool_use(call: llm.FunctionCall, output: llm.FunctionCallOutput) -> ToolUse
     )
 
 
-def _json(text: str) -> JsonValue:
+def json_value(text: str) -> JsonValue:
+    """Return what a model gave as arguments; the text itself when it is no JSON."""
     try:
         value: JsonValue = json.loads(text or "{}")
     except ValueError:

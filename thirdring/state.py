@@ -21,6 +21,7 @@ class CallState:
     Attributes:
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
+        refused: Ids of tool calls to which a rule said no.
         end_requested: Set by a tool when the call should end after the agent's last word.
     """
 
@@ -30,4 +31,5 @@ class CallState:
     store: Store
     clock: Clock = field(default_factory=SystemClock)
     offered: dict[str, Slot] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     end_requested: asyncio.Event = field(default_factory=asyncio.Event)

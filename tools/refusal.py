@@ -43,6 +43,7 @@ def guarded(body: Body[P]) -> Body[P]:
             async with asyncio.timeout(TIME_LIMIT_SECONDS):
                 return _bounded(await body(ctx, *args, **kwargs))
         except ToolRefused as refusal:
+            ctx.userdata.refused.add(ctx.function_call.call_id)
             raise ToolError(_bounded(str(refusal))) from refusal
         except (ToolError, StopResponse):
             raise
