@@ -11,13 +11,12 @@ import logging
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from local.parts.sip_side import SipSide
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.home import Home
@@ -129,14 +128,16 @@ def up(
     *,
     config: Config = _CONFIG,
     sip: Annotated[
-        SipSide, typer.Option(help="What takes the calls; livekit-sip must be installed.")
-    ] = SipSide.GATEWAY,
+        Literal["gateway", "livekit-sip"],
+        typer.Option(help="What takes the calls; livekit-sip must be installed."),
+    ] = "gateway",
     llm_base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible chat model for the local voice.")
     ] = None,
     llm_model: Annotated[str | None, typer.Option(help="Its name at that endpoint.")] = None,
 ) -> None:
     """Run livekit-server, the local model, a SIP side and a webhook receiver until Ctrl-C."""
+    from local.parts.stack import SipSide
     from local.parts.up import up as run
 
     asyncio.run(
@@ -144,7 +145,7 @@ def up(
             _home(),
             Console(highlight=False),
             configuration=config,
-            sip=sip,
+            sip=SipSide(sip),
             llm_base_url=llm_base_url,
             llm_model=llm_model,
         )

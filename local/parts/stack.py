@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 
 from local.parts import programs
@@ -16,12 +17,18 @@ from local.parts.livekit_sip import livekit_sip
 from local.parts.part import Part, running
 from local.parts.ports import LOOPBACK, free_port
 from local.parts.redis import redis_server
-from local.parts.sip_side import SipSide
 from thirdring import config, workflow
 from thirdring.home import Home
 from thirdring.settings import Settings
 
-__all__ = ["Ports", "Stack", "Wanted", "live", "plan", "stack"]
+__all__ = ["Ports", "SipSide", "Stack", "Wanted", "live", "plan", "stack"]
+
+
+class SipSide(StrEnum):
+    """What brings phone calls into rooms: our own, or LiveKit's with Redis, trunks and rules."""
+
+    GATEWAY = "gateway"
+    LIVEKIT_SIP = "livekit-sip"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from local.parts.sip_side import SipSide
-from local.parts.stack import Ports, Stack, Wanted, live, plan
+from local.parts.stack import Ports, SipSide, Stack, Wanted, live, plan
 from thirdring.environment import offer, shadowed
 from thirdring.home import Home
 
