@@ -127,8 +127,11 @@ _MODELS: dict[Any, type[_Message | _Call | _Output]] = {
 }
 
 
-def item_from_client(document: JsonObject) -> Item:
+def item_from_client(document: JsonObject, *, at: str = "item") -> Item:
     """Return the item that a client asks to create.
+
+    Args:
+        at: Where it stands in the event.
 
     Raises:
         Refusal: Its type or a field is wrong.
@@ -136,11 +139,11 @@ def item_from_client(document: JsonObject) -> Item:
     kind = document.get("type")
     model = _MODELS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise Refusal("invalid_value", f"Unknown item type: {kind!r}.", param="item.type")
+        raise Refusal("invalid_value", f"Unknown item type: {kind!r}.", param=f"{at}.type")
     try:
         parsed = model.model_validate(document)
     except ValidationError as error:
-        raise first_problem(error, prefix="item") from None
+        raise first_problem(error, document, prefix=at) from None
     identity = parsed.id or new_id("item")
     if isinstance(parsed, _Message):
         text = "\n".join(part.text or part.transcript or "" for part in parsed.content)
@@ -204,13 +207,17 @@ class Conversation:
         code = "item_create_invalid_previous_item_id"
         return self._index(after, code, param="previous_item_id") + 1
 
-    def get(self, item_id: str) -> Item:
+    def get(self, item_id: str, *, param: str = "item_id") -> Item:
         """Return an item.
+
+        Args:
+            param: Where the client names it.
 
         Raises:
             Refusal: There is none with this id.
         """
-        return self._items[self._index(item_id, "item_retrieve_invalid_item_id")]
+        code = "item_retrieve_invalid_item_id"
+        return self._items[self._index(item_id, code, param=param)]
 
     def before(self, item_id: str) -> str | None:
         """Return the id of the item in front of this one; None for the head or a deleted item."""

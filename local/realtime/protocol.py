@@ -5,8 +5,6 @@ Names and fields are those of the OpenAI Realtime API reference (GA, client and 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import secrets
 from typing import Annotated, Any, Literal, TypeAlias
@@ -19,6 +17,7 @@ __all__ = [
     "Append",
     "Cancel",
     "Clear",
+    "ClearOutput",
     "ClientEvent",
     "Commit",
     "CreateItem",
@@ -31,7 +30,6 @@ __all__ = [
     "SlowClient",
     "TruncateItem",
     "UpdateSession",
-    "decode_audio",
     "error_event",
     "event",
     "first_problem",
@@ -41,9 +39,6 @@ __all__ = [
 ]
 
 JsonObject: TypeAlias = dict[str, Any]
-
-MAX_APPEND_BYTES = 15 * 1024 * 1024
-"""Of base64 text in one append, as the API reference limits it."""
 
 MAX_DEPTH = 64
 """Levels of an event. What Python still reads at 900, pydantic can no longer write."""
@@ -67,6 +62,15 @@ class Refusal(PhoneError):
         super().__init__(message)
 
 
+Metadata: TypeAlias = Annotated[
+    dict[
+        Annotated[str, Field(max_length=64)],
+        Annotated[str, Field(max_length=512)],
+    ],
+    Field(max_length=16),
+]
+
+
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,7 +85,7 @@ class UpdateSession(_Event):
 
 
 class Append(_Event):
-    """More of the caller's audio, base64 of 16-bit PCM at 24 kHz."""
+    """More of the caller's audio, base64 of the session's input format."""
 
     type: Literal["input_audio_buffer.append"]
     audio: str
@@ -130,18 +134,42 @@ class TruncateItem(_Event):
     audio_end_ms: Annotated[int, Field(ge=0)]
 
 
-class ResponseParameters(BaseModel):
-    """What one reply does differently from the session."""
-
+class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+
+class ResponseOutput(_Section):
+    """What `response.create` may say of its audio; checked with the session's settings."""
+
+    format: JsonObject | None = None
+    voice: str | JsonObject | None = None
+
+
+class ResponseAudio(_Section):
+    """Only the direction that a reply has."""
+
+    output: ResponseOutput | None = None
+
+
+class ResponseParameters(_Section):
+    """What one reply does differently from the session.
+
+    Attributes:
+        input: Items, or references to items, to read instead of the conversation.
+    """
+
     instructions: str | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata | None = None
     tools: tuple[JsonObject, ...] | None = None
     tool_choice: str | JsonObject | None = None
     output_modalities: tuple[Literal["audio", "text"], ...] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | Literal["inf"] | None = None
+    max_output_tokens: int | Literal["inf"] | None = None
     conversation: Literal["auto", "none"] | None = None
+    input: tuple[JsonObject, ...] | None = None
+    audio: ResponseAudio | None = None
+    parallel_tool_calls: bool | None = None
+    prompt: JsonObject | None = None
+    reasoning: JsonObject | None = None
 
 
 class CreateResponse(_Event):
@@ -158,6 +186,12 @@ class Cancel(_Event):
     response_id: str | None = None
 
 
+class ClearOutput(_Event):
+    """Stops what WebRTC or SIP plays; a WebSocket has no such buffer."""
+
+    type: Literal["output_audio_buffer.clear"]
+
+
 ClientEvent: TypeAlias = (
     UpdateSession
     | Append
@@ -169,6 +203,7 @@ ClientEvent: TypeAlias = (
     | TruncateItem
     | CreateResponse
     | Cancel
+    | ClearOutput
 )
 
 _CLIENT_EVENT: TypeAdapter[ClientEvent] = TypeAdapter(
@@ -211,18 +246,19 @@ def _refusal(document: JsonObject, error: ValidationError) -> Refusal:
     if problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         got = str(document.get("type"))[:80]
         return Refusal("invalid_value", f"Unknown event type: {got!r}.", param="type")
-    return first_problem(error, skip=1)
+    return first_problem(error, document)
 
 
-def first_problem(error: ValidationError, *, prefix: str = "", skip: int = 0) -> Refusal:
+def first_problem(error: ValidationError, document: JsonObject, *, prefix: str = "") -> Refusal:
     """Turn the first thing that pydantic found into a refusal that names the field.
 
     Args:
-        prefix: Where the checked document stands in the event.
-        skip: Leading parts of pydantic's location that are no field (the tag of a union).
+        document: What was checked.
+        prefix: Where it stands in the event.
     """
     problem = error.errors(include_url=False)[0]
-    path = ".".join([*([prefix] if prefix else []), *map(str, problem["loc"][skip:])])
+    where = _place(document, problem["loc"], missing=problem["type"] == "missing")
+    path = ".".join([*([prefix] if prefix else []), *where])
     if problem["type"] == "missing":
         return Refusal("missing_required_parameter", f"Missing: {path!r}.", param=path)
     if problem["type"] == "extra_forbidden":
@@ -230,25 +266,15 @@ def first_problem(error: ValidationError, *, prefix: str = "", skip: int = 0) ->
     return Refusal("invalid_value", f"Invalid value at {path!r}: {problem['msg']}.", param=path)
 
 
-def decode_audio(text: str) -> bytes:
-    """Return the samples of an append.
-
-    Raises:
-        Refusal: It is no base64, is too long, or ends within a sample.
-    """
-    if len(text) > MAX_APPEND_BYTES:
-        raise Refusal("invalid_value", "One append takes at most 15 MiB.", param="audio")
-    try:
-        audio = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Refusal(
-            "invalid_value", f"Invalid 'audio': not valid base64 ({error}).", param="audio"
-        ) from None
-    if len(audio) % 2:
-        raise Refusal(
-            "invalid_value", "Invalid 'audio': 16-bit samples need an even length.", param="audio"
-        )
-    return audio
+def _place(document: Any, location: tuple[int | str, ...], *, missing: bool) -> list[str]:
+    """Return pydantic's location without the tags of unions, which are no fields."""
+    path: list[str] = []
+    for step in location:
+        known = document if isinstance(document, dict) else ()
+        if step in known or (isinstance(document, list | tuple) and isinstance(step, int)):
+            document = document[step]
+            path.append(str(step))
+    return [*path, str(location[-1])] if missing else path
 
 
 def new_id(kind: str) -> str:

@@ -11,16 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from local.realtime.brain import Act, Brain, BrainError, Call, Prompt, Say
-from local.realtime.configuration import SAMPLE_RATE, Configuration
 from local.realtime.conversation import Conversation, Item, Segment
+from local.realtime.formats import SAMPLE_RATE, bytes_per_ms, encoded
 from local.realtime.protocol import JsonObject, Refusal, SlowClient, event, new_id
+from local.realtime.requests import Request
 from local.realtime.sentences import sentences
 from local.realtime.usage import Tokens, input_tokens, output_tokens, usage
 
 if TYPE_CHECKING:
     from local.realtime.voice import Voice
 
-__all__ = ["Emit", "Request", "Responder"]
+__all__ = ["Emit", "Responder"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,22 +33,6 @@ _DELTA_MS = 100
 _DELTA_PAUSE = 0.005
 """Seconds between deltas: 20 times faster than real time, and other callers get their turn."""
 _STALE_CANCEL_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a reply is asked to be.
-
-    Attributes:
-        instructions: The client's own for this reply, without those of the session.
-        kept: Whether its items become part of the conversation.
-    """
-
-    configuration: Configuration
-    instructions: str | None = None
-    metadata: dict[str, str] | None = None
-    requested: bool = False
-    kept: bool = True
 
 
 @dataclass
@@ -78,9 +63,9 @@ class Responder:
     _stale_cancel_until: float = 0.0
 
     @property
-    def busy(self) -> bool:
-        """Whether a reply is running."""
-        return self._active is not None
+    def spoken(self) -> bool:
+        """Whether a reply has been heard."""
+        return any(item.role == "assistant" and item.audio_ms for item in self.conversation)
 
     def start(self, request: Request) -> None:
         """Begin a reply.
@@ -166,7 +151,8 @@ class Responder:
 
     def _prompt(self, response: _Response) -> Prompt:
         configuration = response.request.configuration
-        items = tuple(self.conversation)
+        given = response.request.items
+        items = tuple(self.conversation) if given is None else given
         response.read = input_tokens(configuration, items)
         return Prompt(
             instructions=configuration.instructions,
@@ -259,9 +245,11 @@ class Responder:
         self._replace_message(
             response, replace(item, audio_ms=sum(segment.milliseconds for segment in segments))
         )
+        wire_format = response.request.configuration.audio.output.format
+        audio, rate = encoded(audio, wire_format), bytes_per_ms(wire_format)
         sizes, start = iter(_FIRST_DELTAS_MS if first else ()), 0
         while start < len(audio):
-            end = start + next(sizes, _DELTA_MS) * 2 * SAMPLE_RATE // 1000
+            end = start + next(sizes, _DELTA_MS) * rate
             delta = base64.b64encode(audio[start:end]).decode()
             self.emit(event("response.output_audio.delta", **place, content_index=0, delta=delta))
             start = end
@@ -303,14 +291,13 @@ class Responder:
         self._close(response, replace(item, status=status))
 
     def _close(self, response: _Response, item: Item) -> None:
-        previous = None
+        place = {"response_id": response.id, "output_index": len(response.items)}
+        self.emit(event("response.output_item.done", **place, item=item.wire()))
         if response.request.kept:
             self.conversation.put(item)
             previous = self.conversation.before(item.id)
             done = event("conversation.item.done", previous_item_id=previous, item=item.wire())
             self.emit(done)
-        place = {"response_id": response.id, "output_index": len(response.items)}
-        self.emit(event("response.output_item.done", **place, item=item.wire()))
         response.items.append(item)
 
     def _finish(
@@ -337,6 +324,7 @@ class Responder:
     ) -> JsonObject:
         configuration = response.request.configuration
         output = configuration.audio.output
+        voice = output.voice if isinstance(output.voice, str) else output.voice.id
         return {
             "object": "realtime.response",
             "id": response.id,
@@ -347,7 +335,7 @@ class Responder:
             "output_modalities": list(configuration.output_modalities),
             "max_output_tokens": configuration.max_output_tokens,
             "audio": {
-                "output": {"format": output.format.model_dump(), "voice": output.voice},
+                "output": {"format": output.format.model_dump(), "voice": voice},
             },
             "usage": figures,
             "metadata": response.request.metadata,

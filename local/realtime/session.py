@@ -19,6 +19,7 @@ from local.realtime import protocol
 from local.realtime.brain import Brain, Prompt
 from local.realtime.configuration import Configuration, SemanticVad, ServerVad, updated
 from local.realtime.conversation import Conversation, Item, item_from_client
+from local.realtime.formats import Decoder
 from local.realtime.protocol import (
     JsonObject,
     Refusal,
@@ -28,7 +29,8 @@ from local.realtime.protocol import (
     internal_error,
     new_id,
 )
-from local.realtime.responses import Request, Responder
+from local.realtime.requests import Request, requested
+from local.realtime.responses import Responder
 from local.realtime.sentences import sentences
 from local.realtime.turns import HEARING_RATE, Ears, Heard, Samples, Signal, patience
 from local.realtime.words import sounds_finished
@@ -75,6 +77,7 @@ class RealtimeSession:
     _guess: asyncio.Task[str | None] | None = None
     """Writes a turn that may be over while its silence is still being waited for."""
     _speech_item: str | None = None
+    _decoder: Decoder = field(default_factory=Decoder)
 
     def __post_init__(self) -> None:
         self._configuration = Configuration(id=new_id("sess"), model=self.model)
@@ -140,13 +143,10 @@ class RealtimeSession:
     async def _do(self, message: protocol.ClientEvent) -> None:
         match message:
             case protocol.Append():
-                await self._append(protocol.decode_audio(message.audio))
+                wire_format = self._configuration.audio.input.format
+                await self._append(self._decoder.decode(message.audio, wire_format))
             case protocol.UpdateSession():
-                self._configuration = updated(self._configuration, message.session)
-                self._emit(event("session.updated", session=self._configuration.wire()))
-                if "instructions" in message.session and self._conversation.last_id is None:
-                    # The greeting will be asked for soon.
-                    self._prepare()
+                self._update(message)
             case protocol.Commit():
                 self._commit()
             case protocol.Clear():
@@ -157,8 +157,24 @@ class RealtimeSession:
                 self._create_response(message)
             case protocol.Cancel():
                 self._responder.cancel(message.response_id)
+            case protocol.ClearOutput():
+                why = (
+                    "'output_audio_buffer.clear' is for WebRTC and SIP: a WebSocket's client plays."
+                )
+                raise Refusal("invalid_value", why, param="type")
             case _:
                 self._change_conversation(message)
+
+    def _update(self, message: protocol.UpdateSession) -> None:
+        changed = updated(self._configuration, message.session)
+        if self._responder.spoken and changed.voice != self._configuration.voice:
+            why = "The voice cannot be changed once it has been heard in this conversation."
+            raise Refusal("cannot_update_voice", why, param="session.audio.output.voice")
+        self._configuration = changed
+        self._emit(event("session.updated", session=changed.wire()))
+        if "instructions" in message.session and self._conversation.last_id is None:
+            # The greeting will be asked for soon.
+            self._prepare()
 
     def _change_conversation(self, message: protocol.ClientEvent) -> None:
         match message:
@@ -326,30 +342,7 @@ class RealtimeSession:
 
     def _create_response(self, message: protocol.CreateResponse) -> None:
         asked = message.response or protocol.ResponseParameters()
-        names = ("tools", "tool_choice", "output_modalities", "max_output_tokens")
-        given = asked.model_dump(mode="json", include=set(names), exclude_none=True)
-        configuration = updated(self._configuration, given)
-        request = Request(
-            configuration,
-            instructions=_own_part(asked.instructions, self._configuration.instructions),
-            metadata=asked.metadata,
-            requested=True,
-            kept=asked.conversation != "none",
-        )
-        self._responder.start(request)
-
-
-def _own_part(instructions: str | None, of_session: str) -> str | None:
-    """Return what the client wants of this reply.
-
-    LiveKit's client writes the session's instructions in front of it, because with OpenAI those of
-    a response replace them.
-    """
-    if not instructions:
-        return None
-    if of_session and instructions.startswith(of_session):
-        return instructions[len(of_session) :].strip() or None
-    return instructions
+        self._responder.start(requested(asked, self._configuration, self._conversation))
 
 
 def _event_id(frame: str | bytes) -> str | None:

@@ -43,7 +43,7 @@ def _text(text: str) -> int:
 def input_tokens(configuration: Configuration, items: Iterable[Item]) -> Tokens:
     """Return what a reply to this conversation reads."""
     tools = sum(
-        _text(tool.name) + _text(tool.description) + _text(str(tool.parameters))
+        _text(tool.name) + _text(tool.description or "") + _text(str(tool.parameters or ""))
         for tool in configuration.tools
     )
     tokens = Tokens(text=_text(configuration.instructions) + tools)

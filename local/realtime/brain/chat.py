@@ -128,7 +128,7 @@ def _request(model: str, prompt: Prompt) -> JsonObject:
     request: JsonObject = {"model": model, "messages": messages, "stream": True}
     if prompt.tools:
         request["tools"] = [
-            {"type": "function", "function": tool.model_dump(exclude={"type"})}
+            {"type": "function", "function": tool.model_dump(exclude={"type"}, exclude_none=True)}
             for tool in prompt.tools
         ]
         request["tool_choice"] = _tool_choice(prompt.tool_choice)

@@ -99,9 +99,10 @@ class ScriptBrain:
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
         """Yield one thing to say or to call."""
         if prompt.request:
-            yield self._instructed(prompt, prompt.request)
+            act = self._instructed(prompt, prompt.request)
         else:
-            yield self._dialogue(prompt).play(prompt.items).act
+            act = self._dialogue(prompt).play(prompt.items).act
+        yield _as_chosen(prompt, act)
 
     def foresee(self, prompt: Prompt) -> str | None:
         """Return what would be said to this; of an answer that needs a tool, its beginning."""
@@ -123,6 +124,18 @@ class ScriptBrain:
             if one.hear.search(request):
                 return Say(_filled(one.say, dialogue.facts))
         return dialogue.play(prompt.items).act
+
+
+def _as_chosen(prompt: Prompt, act: Act) -> Act:
+    """Return the call that the client insists on, without arguments if the script has none."""
+    choice = prompt.tool_choice
+    if isinstance(choice, dict):
+        name = str(choice["name"])
+    elif choice == "required" and prompt.tools:
+        name = act.name if isinstance(act, Call) else prompt.tools[0].name
+    else:
+        return act
+    return act if isinstance(act, Call) and act.name == name else Call(name, "{}")
 
 
 def _facts(chosen: Script, instructions: str) -> dict[str, str]:

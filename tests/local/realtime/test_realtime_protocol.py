@@ -53,9 +53,19 @@ async def test_configuration_is_merged_deeply(reflex: Client) -> None:
         ({"type": "realtime", "tools": 3}, "invalid_value", "session.tools"),
         ({"type": "transcription"}, "invalid_value", "session.type"),
         (
-            {"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}}}},
+            {"type": "realtime", "audio": {"input": {"format": {"type": "audio/opus"}}}},
             "invalid_value",
-            "session.audio.input.format.type",
+            "session.audio.input.format",
+        ),
+        (
+            {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16000}}}},
+            "invalid_value",
+            "session.audio.input.format.rate",
+        ),
+        (
+            {"audio": {"input": {"turn_detection": {"type": "server_vad", "threshold": 2}}}},
+            "invalid_value",
+            "session.audio.input.turn_detection.threshold",
         ),
     ],
 )
