@@ -1,7 +1,8 @@
 """The process that sees every record delivered, whatever became of the job that took the call.
 
 It shares nothing with jobs and worker but the home folder, and keeps nothing in memory that is not
-on disk: killed at any moment, its successor goes on where it was.
+on disk: killed at any moment, its successor goes on where it was. Its lock in the home folder is
+touched every second while all is well, so that a supervisor can tell.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import os
 import random
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 
@@ -59,11 +61,15 @@ async def run(
             await (courier.run_once() if once else courier.run_forever())
 
 
+def _lock(home: Home) -> Path:
+    return home.root / "courier.lock"
+
+
 @contextmanager
 def _only_courier(home: Home) -> Iterator[None]:
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.journals.mkdir(mode=0o700, exist_ok=True)
-    path = home.root / "courier.lock"
+    path = _lock(home)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -90,6 +96,7 @@ class _Courier:
         client: httpx.AsyncClient,
         clock: Clock,
     ) -> None:
+        self._lock = _lock(home)
         self._collector = Collector(home, settings, outbox, clock)
         self._endpoints = {b.slug: b.webhook for b in settings.businesses if b.webhook}
         self._outbox = outbox
@@ -97,6 +104,7 @@ class _Courier:
         self._clock = clock
         self._under_way: set[str] = set()
         self._wake = asyncio.Event()
+        self._journals_fail = False
 
     async def run_forever(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -116,8 +124,10 @@ class _Courier:
             try:
                 if await self._collector.collect():
                     self._wake.set()
+                self._journals_fail = False
                 await asyncio.sleep(_LOOK_SECONDS)
             except OSError:
+                self._journals_fail = True
                 logger.exception("journals cannot be read; tried again every %s s", _DUE_SECONDS)
                 await asyncio.sleep(_DUE_SECONDS)
 
@@ -126,6 +136,7 @@ class _Courier:
             self._wake.clear()
             try:
                 self._start(group, await self._due())
+                self._say_well()
             except sqlite3.Error:
                 logger.exception("the store cannot be read; tried again every %s s", _DUE_SECONDS)
             try:
@@ -133,6 +144,11 @@ class _Courier:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    def _say_well(self) -> None:
+        if not self._journals_fail:
+            with suppress(OSError):  # a disk that is full or gone shows elsewhere
+                os.utime(self._lock)
 
     async def _due(self) -> list[Due]:
         room = _DELIVERIES_AT_ONCE - len(self._under_way)
