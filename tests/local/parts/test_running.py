@@ -183,10 +183,12 @@ async def test_no_part_survives_its_command(
 ) -> None:
     """However the command ends, SIGKILL included, its parts and their children end too."""
     script = f"""
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from local.parts.part import Part, running
 from local.parts.probes import says
+# As ring.py does: a shell starts its background programs with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 async def main():
     log = Path({str(tmp_path / "log")!r})
     program = (sys.executable, "-c", {family.script!r})
