@@ -7,12 +7,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
-from livekit.agents import JobContext
+from livekit.agents import NOT_GIVEN, JobContext
+from livekit.agents.voice.io import TextOutput
 
 from sip import inbound
 from sip.caller import CallerEvents, arrival, follow
+from sip.room_end import RoomEnd
 from thirdring import lines, metadata, prompts, session, workflow
 from thirdring.calls import EndReason, Leg, LegKind, e164
 from thirdring.clock import Clock
@@ -20,14 +22,15 @@ from thirdring.errors import CallError, CallTaken
 from thirdring.fixed_lines import FixedLine, play_into_room
 from thirdring.home import Home
 from thirdring.journal import Journal, Opened
-from thirdring.live import LiveCall
+from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
 from thirdring.settings import Business, Line, Settings
 from thirdring.state import CallState
 from thirdring.store import Store
+from thirdring.watching import Happening
 from thirdring.workflow import Workflow
 
-__all__ = ["Switchboard", "answer", "finish", "prewarm"]
+__all__ = ["Switchboard", "Typist", "answer", "finish", "live_call", "prewarm"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,54 @@ class Switchboard:
     clock: Clock
 
 
+class Typist(FarEnd, Protocol):
+    """A caller who types and reads, without any room.
+
+    Attributes:
+        words: Gets the agent's words as they come.
+    """
+
+    @property
+    def words(self) -> TextOutput: ...
+
+    def over(self, reason: str) -> None:
+        """Be told, once, that the job should end."""
+        ...
+
+
+class _Console:
+    """The far end of LiveKit's own console, which shows nothing of ours but the log."""
+
+    async def play(self, line: FixedLine) -> None:
+        logger.warning("the caller would hear: %s", line.text)
+
+    def show(self, happening: Happening) -> None:
+        pass
+
+    def hang_up(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """Where one call is answered."""
+
+    ctx: JobContext
+    board: Switchboard
+    typist: Typist | None
+
+    def far_end(self, leg: Leg) -> FarEnd:
+        if self.typist is not None:
+            return self.typist
+        return _Console() if self.ctx.is_fake_job() else RoomEnd(self.ctx, leg.identity)
+
+    def over(self, reason: str) -> None:
+        (self.typist.over if self.typist is not None else self.ctx.shutdown)(reason)
+
+
 @dataclass(frozen=True)
 class _Route:
     business: Business
@@ -61,11 +112,17 @@ def prewarm(board: Switchboard) -> None:
     e164(board.settings.businesses[0].lines[0].number)
 
 
-async def answer(ctx: JobContext, board: Switchboard) -> None:
+async def answer(ctx: JobContext, board: Switchboard, typist: Typist | None = None) -> None:
     """Answer the call of this job; returns once the greeting is asked for, or the call refused.
 
     The call goes on in events; `finish` ends it.
+
+    Args:
+        ctx: The job, made for the purpose where somebody types.
+        board: Who is served.
+        typist: Who calls, where it is not somebody in a room.
     """
+    desk = _Desk(ctx, board, typist)
     leg = await _leg(ctx)
     if leg is None:
         await ctx.delete_room()
@@ -77,7 +134,7 @@ async def answer(ctx: JobContext, board: Switchboard) -> None:
     except CallError as error:
         route = error
     try:
-        live = await _open(ctx, board, leg, route)
+        live = await _open(desk, leg, route)
     except CallTaken:
         logger.info("another job has this call")
         ctx.shutdown("taken")
@@ -96,7 +153,7 @@ async def answer(ctx: JobContext, board: Switchboard) -> None:
         await live.refuse(FixedLine.NOT_IN_SERVICE, EndReason.NOT_IN_SERVICE, str(route))
         return
     try:
-        await _speak(ctx, board, leg, route, live)
+        await _speak(desk, leg, route, live)
     except Exception as error:
         logger.exception("the agent could not start")
         await live.refuse(FixedLine.TECHNICAL_DIFFICULTY, EndReason.MODEL_FAILED, str(error))
@@ -105,10 +162,14 @@ async def answer(ctx: JobContext, board: Switchboard) -> None:
 async def finish(ctx: JobContext) -> None:
     """Write the ending of this job's call and leave no room behind (`on_session_end`)."""
     live: LiveCall | None = ctx.proc.userdata.pop(_LIVE_CALL, None)
-    if live is None:
-        return
-    await live.finish()
-    await ctx.delete_room()
+    if live is not None:
+        await live.finish()
+
+
+def live_call(ctx: JobContext) -> LiveCall | None:
+    """Return the call of this job, from its opening until `finish`."""
+    live: LiveCall | None = ctx.proc.userdata.get(_LIVE_CALL)
+    return live
 
 
 async def _leg(ctx: JobContext) -> Leg | None:
@@ -133,9 +194,8 @@ def _route(board: Switchboard, leg: Leg, dispatched: str) -> _Route:
     return _Route(business, line, board.workflows[line.workflow], said)
 
 
-async def _open(
-    ctx: JobContext, board: Switchboard, leg: Leg, route: _Route | CallError
-) -> LiveCall:
+async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
+    ctx, board = desk.ctx, desk.board
     routed = None if isinstance(route, CallError) else route
     opened = Opened(
         at=board.clock.now(),
@@ -148,20 +208,21 @@ async def _open(
         job=ctx.job.id,
     )
     journal = await asyncio.to_thread(Journal.create, board.home.journals, opened)
-    live = LiveCall(journal, ctx.room, board.clock, hang_up=ctx.delete_room, over=ctx.shutdown)
+    live = LiveCall(journal, desk.far_end(leg), board.clock, over=desk.over)
     ctx.proc.userdata[_LIVE_CALL] = live
+    if leg.kind is LegKind.CONSOLE:
+        return live
     participant = ctx.room.remote_participants.get(leg.identity)
     if participant is not None:
         events = CallerEvents(answered=live.answered, digit=live.digit, left=live.end)
         follow(ctx.room, participant, events)
-    elif leg.kind is not LegKind.CONSOLE:
+    else:
         live.end(EndReason.ABANDONED)
     return live
 
 
-async def _speak(
-    ctx: JobContext, board: Switchboard, leg: Leg, route: _Route, live: LiveCall
-) -> None:
+async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
+    ctx, board, typist = desk.ctx, desk.board, desk.typist
     facts = _facts(route, leg, board.clock.now())
     store = await live.resources.enter_async_context(await Store.open(board.home.store))
     state = CallState(
@@ -170,11 +231,15 @@ async def _speak(
     agent = session.agent(
         route.line, route.workflow, prompts.fill(workflow.instructions(route.workflow), facts)
     )
-    agent_session = session.agent_session(route.line, route.workflow, state)
+    agent_session = session.agent_session(
+        route.line, route.workflow, state, text=typist is not None
+    )
+    if typist is not None:
+        agent_session.output.transcription = typist.words
     live.attach(agent_session, agent, minutes=route.workflow.time_limit_minutes)
     await agent_session.start(
         agent,
-        room=ctx.room,
+        room=ctx.room if typist is None else NOT_GIVEN,
         room_options=session.room_options(leg.kind, leg.identity),
         session_host=leg.kind is LegKind.CONSOLE,
         record=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from livekit import rtc
 
@@ -30,19 +31,21 @@ class CallerEvents:
     Attributes:
         answered: Called once: the caller can hear from now on.
         digit: One key, `0-9 A-D * #` (RFC 4733).
-        left: Called at most once, with the reason.
+        left: Called at most once, with the reason, and a line for people where it needs one.
     """
 
     answered: Callable[[], None]
     digit: Callable[[str], None]
-    left: Callable[[EndReason], None]
+    left: Callable[[EndReason, str | None], None]
 
 
 async def arrival(room: rtc.Room, *, timeout: float) -> rtc.RemoteParticipant:
     """Return the first caller in the room, there already or about to come.
 
+    Others may watch: of those who are there already a phone is the caller, else who came first.
+
     Raises:
-        TimeoutError: Nobody came within `timeout` seconds.
+        TimeoutError: Nobody came within `timeout` seconds, or the room has gone.
     """
     arrived: asyncio.Future[rtc.RemoteParticipant] = asyncio.get_running_loop().create_future()
 
@@ -50,13 +53,24 @@ async def arrival(room: rtc.Room, *, timeout: float) -> rtc.RemoteParticipant:
         if participant.kind in _PHONES_AND_PEOPLE and not arrived.done():
             arrived.set_result(participant)
 
+    def gone(_reason: object) -> None:
+        if not arrived.done():
+            arrived.set_exception(TimeoutError("the room has gone"))
+
     room.on("participant_connected", check)
+    room.on("disconnected", gone)
     try:
-        for participant in room.remote_participants.values():
+        for participant in sorted(room.remote_participants.values(), key=_turn):
             check(participant)
         return await asyncio.wait_for(arrived, timeout)
     finally:
         room.off("participant_connected", check)
+        room.off("disconnected", gone)
+
+
+def _turn(participant: rtc.RemoteParticipant) -> tuple[bool, datetime]:
+    phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+    return not phone, participant.joined_at or datetime.max.replace(tzinfo=UTC)
 
 
 class _Follower:
@@ -91,7 +105,9 @@ class _Follower:
     def leave(self, reason: rtc.DisconnectReason.ValueType | None) -> None:
         if not self._left:
             self._left = True
-            self._events.left(caller_left(reason, answered=self._answered))
+            twice = reason == rtc.DisconnectReason.DUPLICATE_IDENTITY
+            detail = f"another browser joined as {self._identity}" if twice else None
+            self._events.left(caller_left(reason, answered=self._answered), detail)
 
 
 def follow(room: rtc.Room, participant: rtc.RemoteParticipant, events: CallerEvents) -> None:

@@ -83,6 +83,8 @@ _REMOVALS = frozenset(
         rtc.DisconnectReason.PARTICIPANT_REMOVED,
         rtc.DisconnectReason.ROOM_DELETED,
         rtc.DisconnectReason.ROOM_CLOSED,
+        # Whoever comes with the same identity takes its place.
+        rtc.DisconnectReason.DUPLICATE_IDENTITY,
     }
 )
 

@@ -7,9 +7,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import Any
+from typing import Any, Protocol
 
-from livekit import rtc
 from livekit.agents import (
     AgentSession,
     AgentStateChangedEvent,
@@ -22,13 +21,22 @@ from livekit.agents import (
 
 from thirdring.calls import Ending, EndReason, Latency
 from thirdring.clock import Clock
-from thirdring.fixed_lines import FixedLine, duration, frames, play_into_room
-from thirdring.journal import Answered, DigitPressed, Ended, Journal, LatencyMeasured
+from thirdring.fixed_lines import FixedLine, duration, frames
+from thirdring.journal import (
+    Answered,
+    DigitPressed,
+    Ended,
+    Entry,
+    Journal,
+    LatencyMeasured,
+    TurnSpoken,
+)
 from thirdring.recorder import Recorder
 from thirdring.session import PhoneAgent
 from thirdring.state import CallState
+from thirdring.watching import Happening, HasEnded, IsRefused, Spoken, Wait, watch_tools
 
-__all__ = ["LiveCall"]
+__all__ = ["FarEnd", "LiveCall"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +72,32 @@ _OURS = frozenset(
 )
 
 
+class FarEnd(Protocol):
+    """The caller's side of one call."""
+
+    async def play(self, line: FixedLine) -> None:
+        """Say a fixed line; return when it was heard."""
+        ...
+
+    def show(self, happening: Happening) -> None:
+        """Show what happens, where somebody watches."""
+        ...
+
+    def hang_up(self) -> None:
+        """End the caller's side at once."""
+        ...
+
+    async def close(self) -> None:
+        """Leave nothing behind; the call is over."""
+        ...
+
+
 class LiveCall:
     """Every way a call can end leads to `end`; the first one counts.
 
     Args:
         journal: Open, with its `opened` entry written.
-        room: Where the caller is.
-        hang_up: Ends the caller's side at once.
+        far_end: Where the caller is.
         over: Called once, with the reason, so that the job ends too.
 
     Attributes:
@@ -80,19 +107,17 @@ class LiveCall:
     def __init__(
         self,
         journal: Journal,
-        room: rtc.Room,
+        far_end: FarEnd,
         clock: Clock,
         *,
-        hang_up: Callable[[], object],
         over: Callable[[str], None],
     ) -> None:
         self.journal = journal
         self.ending: Ending | None = None
-        self.recorder = Recorder(journal.append, clock)
+        self.recorder = Recorder(self._record, clock)
         self.resources = AsyncExitStack()
-        self._room = room
+        self._far_end = far_end
         self._clock = clock
-        self._hang_up = hang_up
         self._over = over
         self._opened_at = clock.now()
         self._session: AgentSession[CallState] | None = None
@@ -112,6 +137,7 @@ class LiveCall:
         if self._answered:  # livekit-sip may answer before we are in the room
             agent.answered.set()
         self.recorder.attach(session)
+        watch_tools(session, self._far_end.show)
         session.on("close", self._on_close)
         session.on("error", self._on_error)
         session.on("agent_state_changed", self._on_state)
@@ -150,8 +176,9 @@ class LiveCall:
         logger.info("call over", extra={"reason": reason, "detail": line})
         self._cancel_tasks()
         self._silence()
+        self._far_end.show(HasEnded(reason=reason, detail=line))
         if reason in _OURS:
-            self._hang_up()
+            self._far_end.hang_up()
         self._over(reason)
 
     async def refuse(self, line: FixedLine, reason: EndReason, detail: str) -> None:
@@ -159,11 +186,12 @@ class LiveCall:
         if self._refused or self.ending is not None:
             return
         self._refused = True
+        self._far_end.show(IsRefused(reason=reason, message=detail))
         await asyncio.wait([self._spawn(self._play(line))])
         self.end(reason, detail)
 
     async def finish(self) -> None:
-        """Write the ending and close the journal; the session is closed by now."""
+        """Write the ending, close the journal and the far end; the session is closed by now."""
         if self.ending is None:
             self.end(EndReason.WORKER_STOPPED)
         assert self.ending is not None
@@ -172,6 +200,17 @@ class LiveCall:
         self.journal.append(Ended(at=self._clock.now(), ending=self.ending))
         await self.journal.close()
         await self.resources.aclose()
+        await self._far_end.close()
+
+    def _record(self, entry: Entry) -> None:
+        self.journal.append(entry)
+        if isinstance(entry, TurnSpoken):
+            turn = entry.turn
+            shown = Spoken(role=turn.role, text=turn.text, interrupted=turn.interrupted)
+            self._far_end.show(shown)
+        elif isinstance(entry, LatencyMeasured) and entry.latency.kind != "answer":
+            latency = entry.latency
+            self._far_end.show(Wait(kind=latency.kind, milliseconds=latency.milliseconds))
 
     def _cancel_tasks(self) -> None:
         for task in self._tasks:
@@ -193,7 +232,7 @@ class LiveCall:
 
     async def _play(self, line: FixedLine) -> None:
         try:
-            await play_into_room(self._room, line)
+            await self._far_end.play(line)
         except Exception:  # the room may go at any moment, and the call has to end all the same
             logger.warning("the caller could not be told: %s", line, exc_info=True)
 

@@ -119,10 +119,18 @@ def _turn_detection(turn_taking: TurnTaking) -> SemanticVad | ServerVad:
     )
 
 
-def agent_session(line: Line, workflow: Workflow, state: CallState) -> AgentSession[CallState]:
+def agent_session(
+    line: Line, workflow: Workflow, state: CallState, *, text: bool = False
+) -> AgentSession[CallState]:
     """Return the session of one call, not yet started.
 
     Reads `OPENAI_API_KEY` and `OPENAI_BASE_URL`, as the plugin does.
+
+    Args:
+        line: Names model and voice.
+        workflow: Says how turns are taken.
+        state: What its tools share.
+        text: The model answers in text, without the time and cost of a voice.
 
     Raises:
         ValueError: No `OPENAI_API_KEY` is set.
@@ -130,6 +138,7 @@ def agent_session(line: Line, workflow: Workflow, state: CallState) -> AgentSess
     model = PhoneRealtimeModel(
         model=line.model,
         voice=line.voice,
+        modalities=["text"] if text else ["text", "audio"],
         turn_detection=_turn_detection(workflow.turn_taking),
         input_audio_transcription=AudioTranscription(model=_TRANSCRIPTION_MODEL, language="en"),
         # A caller waits while this retries: two short tries, not four long ones.

@@ -60,7 +60,9 @@ class Reports:
 
     @property
     def events(self) -> CallerEvents:
-        return CallerEvents(lambda: self.note("answered"), self.note, self.note)
+        return CallerEvents(
+            lambda: self.note("answered"), self.note, lambda reason, _: self.note(reason)
+        )
 
 
 @pytest.fixture

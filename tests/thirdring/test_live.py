@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from livekit import rtc
 
 from tests.samples import SetClock, opened
 from thirdring import journal
@@ -16,6 +15,7 @@ from thirdring.calls import EndReason
 from thirdring.fixed_lines import FixedLine
 from thirdring.journal import Answered, DigitPressed, Ended, Entry, Journal, LatencyMeasured
 from thirdring.live import LiveCall
+from thirdring.watching import Happening, HasEnded, IsRefused
 
 OURS = {
     EndReason.AGENT_HUNG_UP,
@@ -26,12 +26,34 @@ OURS = {
 
 
 @dataclass
+class Nobody:
+    """A far end at which nobody is, and what it was asked for, in that order."""
+
+    shown: list[Happening] = field(default_factory=list)
+    hung_up: list[None] = field(default_factory=list)
+    closed: list[None] = field(default_factory=list)
+
+    async def play(self, line: FixedLine) -> None:
+        raise ConnectionError(f"nobody hears: {line}")
+
+    def show(self, happening: Happening) -> None:
+        assert not self.hung_up, "whoever has hung up sees nothing"
+        self.shown.append(happening)
+
+    def hang_up(self) -> None:
+        self.hung_up.append(None)
+
+    async def close(self) -> None:
+        self.closed.append(None)
+
+
+@dataclass
 class OpenCall:
     """A call with a real journal, and what it asked for."""
 
     live: LiveCall
     clock: SetClock
-    hung_up: list[None] = field(default_factory=list)
+    far_end: Nobody
     over: list[str] = field(default_factory=list)
 
     async def entries(self) -> list[Entry]:
@@ -44,15 +66,9 @@ class OpenCall:
 @pytest.fixture
 async def call(tmp_path: Path) -> AsyncIterator[OpenCall]:
     """Return a call that was opened just now; nobody is in its room."""
-    clock, hung_up, over = SetClock(), list[None](), list[str]()
-    live = LiveCall(
-        Journal.create(tmp_path, opened()),
-        rtc.Room(),
-        clock,
-        hang_up=lambda: hung_up.append(None),
-        over=over.append,
-    )
-    yield OpenCall(live, clock, hung_up, over)
+    clock, far_end, over = SetClock(), Nobody(), list[str]()
+    live = LiveCall(Journal.create(tmp_path, opened()), far_end, clock, over=over.append)
+    yield OpenCall(live, clock, far_end, over)
     await live.journal.close()
 
 
@@ -71,14 +87,14 @@ async def test_the_first_ending_wins(call: OpenCall) -> None:
     assert isinstance(ended, Ended)
     assert (ended.ending.reason, ended.ending.detail) == (EndReason.AGENT_HUNG_UP, "said goodbye")
     assert ended.ending.at == first
-    assert (len(call.hung_up), call.over) == (1, ["agent_hung_up"])
+    assert (len(call.far_end.hung_up), call.over) == (1, ["agent_hung_up"])
 
 
 @pytest.mark.parametrize("reason", EndReason)
 async def test_we_hang_up_when_the_ending_is_ours(call: OpenCall, reason: EndReason) -> None:
     """A caller who has gone needs no hang-up; everybody else gets exactly one."""
     call.live.end(reason)
-    assert len(call.hung_up) == (reason in OURS)
+    assert len(call.far_end.hung_up) == (reason in OURS)
     assert call.over == [reason]
 
 
@@ -95,7 +111,19 @@ async def test_a_refusal_that_cannot_be_played_ends_the_call(call: OpenCall) -> 
     (ended,) = await call.entries()
     assert isinstance(ended, Ended)
     assert ended.ending.detail == "no such line"
-    assert len(call.hung_up) == 1
+    assert len(call.far_end.hung_up) == 1
+
+
+async def test_who_watches_is_shown_the_refusal_and_the_ending_once(call: OpenCall) -> None:
+    """Both before the line closes, and the far end is closed with the call."""
+    await call.live.refuse(FixedLine.NOT_IN_SERVICE, EndReason.NOT_IN_SERVICE, "no such line")
+    call.live.end(EndReason.CALLER_HUNG_UP)
+    await call.entries()
+    assert call.far_end.shown == [
+        IsRefused(reason="not_in_service", message="no such line"),
+        HasEnded(reason="not_in_service", detail="no such line"),
+    ]
+    assert len(call.far_end.closed) == 1
 
 
 async def test_waits_and_keys_are_written_as_they_happen(call: OpenCall) -> None:

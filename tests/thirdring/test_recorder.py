@@ -146,11 +146,20 @@ def test_a_reply_counts_from_the_callers_last_word(reported: Reported) -> None:
 def test_a_tool_in_between_is_waiting_too(reported: Reported) -> None:
     """The caller waits for the tool as well: nothing starts the count anew."""
     reported.caller_stops(10)
-    reported.says("What are your hours?", "user")
+    reported.says("What are your hours?", "user", transcript_confidence=1.0)
     reported.uses("{}", "Closed.")
     reported.agent_begins(13)
     reply = reported.says("We are closed.")
     assert reported.waits == [Latency(kind="reply", milliseconds=3000, turn_id=reply)]
+
+
+def test_a_reply_to_what_was_typed_counts_from_its_coming(reported: Reported) -> None:
+    """Nobody speaks, so nobody stops; the message is there all at once."""
+    reported.caller_stops(2)
+    reported.says("What are your hours?", "user", created_at=at(10).timestamp())
+    reported.agent_begins(10.5)
+    reply = reported.says("We are closed.")
+    assert reported.waits == [Latency(kind="reply", milliseconds=500, turn_id=reply)]
 
 
 def test_one_word_is_answered_once(reported: Reported) -> None:
