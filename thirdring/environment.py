@@ -23,15 +23,20 @@ _TOGETHER = (
     frozenset({"THIRDRING_WEBHOOK_URL", "THIRDRING_WEBHOOK_SECRET"}),
 )
 
+_OURS = ("LIVEKIT_", "OPENAI_", "THIRDRING_")
+
 
 def load_environment(folder: Path | None = None) -> None:
     """Add to the environment what `.env.local` and a running `ring.py up` say.
 
-    What is set already stays. An empty value counts as none, as in a copy of `.env.example`.
+    What is set already stays. An empty value counts as none, as in a copy of `.env.example`, and is
+    taken out: a container sets it as it stands, and libraries would call an address of no letters.
 
     Args:
         folder: Where `.env.local` is; the current one by default.
     """
+    for name in [name for name in os.environ if name.startswith(_OURS) and not os.environ[name]]:
+        del os.environ[name]
     for name, value in dotenv_values((folder or Path.cwd()) / ".env.local").items():
         if value and not os.environ.get(name):
             os.environ[name] = value

@@ -92,3 +92,11 @@ def test_an_empty_value_is_none(tmp_path: Path) -> None:
     before = dict(os.environ)
     load_environment()
     assert dict(os.environ) == before
+
+
+def test_an_empty_variable_is_none() -> None:
+    """What a container was given from a copy of `.env.example` reaches no library as an address."""
+    os.environ.update(OPENAI_BASE_URL="", OPENAI_API_KEY="sk-1", UNRELATED="")
+    load_environment()
+    assert "OPENAI_BASE_URL" not in os.environ
+    assert (os.environ["OPENAI_API_KEY"], os.environ["UNRELATED"]) == ("sk-1", "")
