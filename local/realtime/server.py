@@ -1,4 +1,4 @@
-"""The HTTP side: `/v1/realtime` (WebSocket) with an optional key, `/healthz`, start and stop."""
+"""The HTTP side: sessions and client secrets with an optional key, health, start and stop."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from local.realtime.brain import Brain
 from local.realtime.brain.chat import ChatBrain
 from local.realtime.brain.dialogue import ScriptBrain
 from local.realtime.brain.script import load_all
-from local.realtime.configuration import ServerVad
-from local.realtime.protocol import SlowClient
+from local.realtime.configuration import Configuration, ServerVad
+from local.realtime.ephemeral import PREFIX, ClientSecrets
+from local.realtime.protocol import Refusal, SlowClient, new_id
 from local.realtime.reflex import ReflexBrain, ReflexEars, ReflexScribe, ToneVoice
 from local.realtime.session import Engine, RealtimeSession
 from local.realtime.turns import VadEars
@@ -82,6 +83,7 @@ class RealtimeServer:
     _settings: Settings
     _engine: Engine
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    _secrets: ClientSecrets = field(default_factory=ClientSecrets)
 
     @property
     def sessions(self) -> int:
@@ -97,16 +99,30 @@ class RealtimeServer:
 
     async def realtime(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
-        if not _is_allowed(request, self._settings.api_key):
+        token = _token(request)
+        settings = self._secrets.settings(token)
+        if settings is None and not self._is_key(token):
             return _unauthorized()
+        if problem := _not_served(request):
+            return problem
+        # A browser can send its key as a subprotocol only, and wants one of them confirmed.
         socket = web.WebSocketResponse(
-            max_msg_size=_MAX_FRAME, heartbeat=20, timeout=_GOODBYE_SECONDS
+            max_msg_size=_MAX_FRAME,
+            heartbeat=20,
+            timeout=_GOODBYE_SECONDS,
+            protocols=("realtime",),
         )
+        if not socket.can_prepare(request).ok:
+            why = "Sessions are WebSockets: send this request with `Upgrade: websocket`."
+            return _refused(426, "upgrade_required", why)
         await socket.prepare(request)
         self._sockets.add(socket)
-        model = request.query.get("model", "")
-        logger.info("connected: %s, model %s", request.remote, model or "(none)")
-        session = RealtimeSession(self._engine, model, socket.send_str)
+        begin = {"id": new_id("sess")}
+        if model := request.query.get("model"):
+            begin["model"] = model
+        configuration = (settings or Configuration()).model_copy(update=begin)
+        logger.info("connected: %s, model %s", request.remote, configuration.model or "(none)")
+        session = RealtimeSession(self._engine, configuration, socket.send_str)
         try:
             await session.run(_frames(socket))
         except SlowClient as error:
@@ -116,6 +132,23 @@ class RealtimeServer:
             self._sockets.discard(socket)
             logger.info("disconnected: %s", request.remote)
         return socket
+
+    async def create_secret(self, request: web.Request) -> web.Response:
+        """Answer `POST /v1/realtime/client_secrets`; only who has the key itself may ask."""
+        if not self._is_key(_token(request)):
+            return _unauthorized()
+        try:
+            return web.json_response(self._secrets.create(await request.json()))
+        except (ValueError, RecursionError) as error:
+            return _refused(400, "invalid_json", f"The body is not valid JSON: {error}")
+        except Refusal as refusal:
+            return _refused(400, refusal.code, str(refusal), param=refusal.param)
+
+    def _is_key(self, token: str) -> bool:
+        key = self._settings.api_key
+        if key is None:
+            return not token.startswith(PREFIX)
+        return hmac.compare_digest(token.encode(), key.encode())
 
     async def close(self) -> None:
         """Tell every client that the server goes."""
@@ -132,20 +165,44 @@ async def _frames(socket: web.WebSocketResponse) -> AsyncIterator[str | bytes]:
             yield message.data
 
 
-def _is_allowed(request: web.Request, api_key: str | None) -> bool:
-    if api_key is None:
-        return True
+_KEY_PROTOCOL = "openai-insecure-api-key."
+
+
+def _token(request: web.Request) -> str:
     sent = request.headers.get("Authorization", "")
-    return hmac.compare_digest(sent.encode(), f"Bearer {api_key}".encode())
+    if sent.startswith("Bearer "):
+        return sent.removeprefix("Bearer ")
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    names = [name.strip() for name in offered]
+    return next((n.removeprefix(_KEY_PROTOCOL) for n in names if n.startswith(_KEY_PROTOCOL)), "")
+
+
+def _not_served(request: web.Request) -> web.Response | None:
+    if request.query.get("intent", "conversation") != "conversation":
+        why = "Only conversations are served: leave `intent` out."
+        return _refused(400, "invalid_value", why, param="intent")
+    if "call_id" in request.query:
+        why = "There are no calls to join: this server takes none by SIP or WebRTC."
+        return _refused(404, "call_not_found", why, param="call_id")
+    return None
+
+
+async def _unknown(request: web.Request) -> web.Response:
+    why = (
+        f"{request.method} {request.path[:200]} is not offered by the local model, which has "
+        "GET /v1/realtime (a WebSocket), POST /v1/realtime/client_secrets and GET /healthz."
+    )
+    return _refused(404, "not_found", why)
 
 
 def _unauthorized() -> web.Response:
-    error = {
-        "type": "invalid_request_error",
-        "code": "invalid_api_key",
-        "message": "Incorrect or missing API key: send `Authorization: Bearer <key>`.",
-    }
-    return web.json_response({"error": error}, status=401)
+    why = "Incorrect, expired or missing API key: send `Authorization: Bearer <key>`."
+    return _refused(401, "invalid_api_key", why)
+
+
+def _refused(status: int, code: str, why: str, *, param: str | None = None) -> web.Response:
+    error = {"type": "invalid_request_error", "code": code, "message": why, "param": param}
+    return web.json_response({"error": error}, status=status)
 
 
 @asynccontextmanager
@@ -204,6 +261,8 @@ async def serve(settings: Settings, engine: Engine | None = None) -> AsyncIterat
         app = web.Application()
         app.router.add_get("/healthz", server.health)
         app.router.add_get("/v1/realtime", server.realtime)
+        app.router.add_post("/v1/realtime/client_secrets", server.create_secret)
+        app.router.add_route("*", "/{path:.*}", _unknown)
         runner = web.AppRunner(app, shutdown_timeout=_GOODBYE_SECONDS, access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

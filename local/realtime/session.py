@@ -66,9 +66,8 @@ class RealtimeSession:
     """The state of one connection."""
 
     engine: Engine
-    model: str
+    _configuration: Configuration
     send: Callable[[str], Awaitable[None]]
-    _configuration: Configuration = field(init=False)
     _conversation: Conversation = field(default_factory=Conversation)
     _outbox: asyncio.Queue[JsonObject] = field(default_factory=asyncio.Queue)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
@@ -80,7 +79,6 @@ class RealtimeSession:
     _decoder: Decoder = field(default_factory=Decoder)
 
     def __post_init__(self) -> None:
-        self._configuration = Configuration(id=new_id("sess"), model=self.model)
         self._ears = self.engine.ears()
         self._responder = Responder(
             self.engine.brain, self.engine.voice, self._conversation, self._emit, self._spawn

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
+from local.realtime.configuration import Configuration
 from local.realtime.reflex import ReflexBrain, ReflexEars, ReflexScribe, ToneVoice
 from local.realtime.server import RealtimeServer, Settings, serve
 from local.realtime.session import Engine, RealtimeSession, SlowClient
@@ -231,7 +232,7 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
 
     engine = Engine(ReflexEars, ReflexScribe(), ReflexBrain(), ToneVoice())
     with pytest.raises(SlowClient, match="left unread"):
-        await RealtimeSession(engine, "test", stuck).run(frames())
+        await RealtimeSession(engine, Configuration(), stuck).run(frames())
 
 
 async def test_a_connection_that_breaks_while_we_write_ends_quietly() -> None:
@@ -248,7 +249,7 @@ async def test_a_connection_that_breaks_while_we_write_ends_quietly() -> None:
 
     engine = Engine(ReflexEars, ReflexScribe(), ReflexBrain(), ToneVoice())
     async with asyncio.timeout(20):
-        await RealtimeSession(engine, "test", send).run(frames())
+        await RealtimeSession(engine, Configuration(), send).run(frames())
 
 
 async def test_health_counts_sessions(reflex_server: RealtimeServer, connect: Connect) -> None:
