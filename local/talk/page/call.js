@@ -1,0 +1,246 @@
+// One call: microphone, token, room, and everything that comes from there, as events.
+//
+//   state {name}, caller/agent {id, text, final}, tool {...}, worker {...}, sound {side, track},
+//   ended {reason, detail, problem}
+
+import { problem } from "/words.js";
+
+const { Room, RoomEvent, Track, DisconnectReason, ConnectionErrorReason, ParticipantEvent, setLogLevel } =
+  window.LivekitClient;
+
+setLogLevel("warn");
+
+const ANSWER_SECONDS = 5;
+const RECONNECT_SECONDS = 6;
+const FAREWELL_SECONDS = 1.5;
+const TOPIC = "thirdring.events";
+const DIGIT_CODES = Object.fromEntries([..."0123456789*#"].map((digit, code) => [digit, code]));
+
+export class Call extends EventTarget {
+  #about;
+  #room = null;
+  #microphone = null;
+  #over = false;
+  #timer = null;
+  #farewell = null;
+  #agent = null;
+
+  constructor(about) {
+    super();
+    this.#about = about;
+  }
+
+  async start(getToken) {
+    try {
+      this.#say("microphone");
+      this.#microphone = await openMicrophone();
+      if (this.#over) return this.#release();
+      this.#emit("sound", { side: 0, track: this.#microphone });
+      this.#say("connecting");
+      const token = await getToken();
+      if (this.#over) return;
+      await this.#enter(token);
+    } catch (error) {
+      this.#end({ problem: await this.#explain(error) });
+    }
+  }
+
+  async #enter(token) {
+    const room = new Room({ disconnectOnPageLeave: true, stopLocalTrackOnUnpublish: true });
+    this.#room = room;
+    this.#follow(room);
+    await room.connect(this.#about.url, token, { maxRetries: 0, websocketTimeout: 5000 });
+    if (this.#over) return void room.disconnect();
+    if (!this.#agent) this.#say("ringing");
+    this.#timer ??= setTimeout(() => this.#nobody(), ANSWER_SECONDS * 1000);
+    for (const participant of room.remoteParticipants.values()) this.#meet(participant);
+    await room.localParticipant.publishTrack(this.#microphone, {
+      source: Track.Source.Microphone,
+      dtx: false,
+      red: false,
+    });
+  }
+
+  #follow(room) {
+    room
+      .on(RoomEvent.ParticipantConnected, (participant) => this.#meet(participant))
+      .on(RoomEvent.ParticipantDisconnected, (participant) => {
+        if (participant === this.#agent) this.#leftAlone();
+      })
+      .on(RoomEvent.TrackSubscribed, (track) => this.#hear(track))
+      .on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((one) => one.remove()))
+      .on(RoomEvent.DataReceived, (bytes, _participant, _kind, topic) => {
+        if (topic === TOPIC) this.#told(bytes);
+      })
+      .on(RoomEvent.SignalReconnecting, () => this.#reconnecting())
+      .on(RoomEvent.Reconnecting, () => this.#reconnecting())
+      .on(RoomEvent.SignalConnected, () => this.#reconnected())
+      .on(RoomEvent.Reconnected, () => this.#reconnected())
+      .on(RoomEvent.Disconnected, (reason) => this.#disconnected(reason));
+    room.registerTextStreamHandler("lk.transcription", (reader, from) => this.#read(reader, from));
+  }
+
+  #meet(participant) {
+    if (!participant.isAgent || this.#agent) return;
+    this.#agent = participant;
+    clearTimeout(this.#timer);
+    const tell = () => {
+      const state = participant.attributes["lk.agent.state"];
+      this.#say(["listening", "thinking", "speaking"].includes(state) ? state : "ringing");
+    };
+    participant.on(ParticipantEvent.AttributesChanged, tell);
+    tell();
+  }
+
+  #hear(track) {
+    if (track.kind !== Track.Kind.Audio) return;
+    document.body.append(track.attach());
+    this.#emit("sound", { side: 1, track: track.mediaStreamTrack });
+  }
+
+  async #read(reader, from) {
+    const { attributes = {}, id } = reader.info;
+    const side = from.identity === this.#room.localParticipant.identity ? "caller" : "agent";
+    const segment = attributes["lk.segment_id"] ?? id;
+    let text = "";
+    try {
+      for await (const chunk of reader) {
+        text += chunk;
+        this.#emit(side, { id: segment, text, final: false });
+      }
+    } catch {
+      // The room went in the middle of a sentence; what was said until then stands.
+    }
+    const final = side === "agent" || attributes["lk.transcription_final"] === "true";
+    this.#emit(side, { id: segment, text, final });
+  }
+
+  #told(bytes) {
+    let event;
+    try {
+      event = JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      return;
+    }
+    if (event.type === "ended" || event.type === "refused") this.#farewell = { ...this.#farewell, ...event };
+    if (event.type === "tool") this.#emit("tool", event);
+    if (event.type === "latency") this.#emit("worker", event);
+  }
+
+  #reconnecting() {
+    this.#say("reconnecting");
+    this.#lostTimer ??= setTimeout(
+      () => this.#end({ problem: this.#problem("lost") }),
+      RECONNECT_SECONDS * 1000,
+    );
+  }
+
+  #lostTimer = null;
+
+  #reconnected() {
+    clearTimeout(this.#lostTimer);
+    this.#lostTimer = null;
+    if (this.#agent) this.#say(this.#agent.attributes["lk.agent.state"] ?? "listening");
+  }
+
+  #nobody() {
+    this.#end({ problem: this.#problem("nobody", { seconds: ANSWER_SECONDS }) });
+  }
+
+  #leftAlone() {
+    // The room is deleted a moment later; until then the reason may still be on its way.
+    setTimeout(() => this.#end(this.#farewellOr("agent_lost")), FAREWELL_SECONDS * 1000);
+  }
+
+  #farewellOr(name, details) {
+    const told = this.#farewell;
+    if (told?.reason === "not_in_service" || told?.type === "refused") {
+      return { reason: told.reason, problem: this.#problem(told.reason, { detail: told.message ?? told.detail }) };
+    }
+    if (told) return { reason: told.reason, detail: told.detail };
+    return { problem: this.#problem(name, details) };
+  }
+
+  #disconnected(reason) {
+    const R = DisconnectReason;
+    if (reason === R.DUPLICATE_IDENTITY) return this.#end({ problem: this.#problem("duplicate") });
+    const byHand = [R.ROOM_DELETED, R.PARTICIPANT_REMOVED, R.ROOM_CLOSED].includes(reason);
+    if (byHand) return this.#end(this.#farewell ? this.#farewellOr() : { reason: "removed" });
+    this.#end(this.#farewellOr("lost"));
+  }
+
+  /** End the call, if it is not over yet. */
+  hangUp() {
+    this.#end({ reason: this.#agent ? "caller_hung_up" : "abandoned" });
+  }
+
+  mute(muted) {
+    this.#microphone.enabled = !muted;
+  }
+
+  press(digit) {
+    return this.#room.localParticipant.publishDtmf(DIGIT_CODES[digit], digit);
+  }
+
+  #end(how) {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#lostTimer);
+    this.#release();
+    this.#emit("ended", how);
+  }
+
+  #release() {
+    this.#microphone?.stop();
+    return this.#room?.disconnect();
+  }
+
+  async #explain(error) {
+    if (error.problem) return this.#problem(error.problem, error);
+    const R = ConnectionErrorReason;
+    const text = `${error.message} ${JSON.stringify(error.context ?? "")}`;
+    if (/max participants|exceeded/i.test(text)) return this.#problem("full");
+    if (/expired/i.test(text)) return this.#problem("expired");
+    if (error.reason === R.NotAllowed) return this.#problem("foreign");
+    if (error.reason === R.ServerUnreachable || error.reason === R.WebSocket) return this.#problem("unreachable");
+    if (error.reason === R.Timeout) return this.#problem("unreachable");
+    if (/pc connection|peer connection|negotiat/i.test(text)) return this.#problem("no_media");
+    console.warn("call failed", error);
+    return this.#problem("unknown", { detail: error.message });
+  }
+
+  #problem(name, details = {}) {
+    return problem(name, { url: this.#about.url, ...details });
+  }
+
+  #say(name) {
+    if (!this.#over) this.#emit("state", { name });
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+async function openMicrophone() {
+  if (!navigator.mediaDevices) throw failed("insecure");
+  try {
+    const audio = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+    const stream = await navigator.mediaDevices.getUserMedia({ audio });
+    return stream.getAudioTracks()[0];
+  } catch (error) {
+    const names = {
+      NotAllowedError: "microphone_denied",
+      SecurityError: "microphone_denied",
+      NotFoundError: "microphone_missing",
+      OverconstrainedError: "microphone_missing",
+    };
+    throw failed(names[error.name] ?? "microphone_failed");
+  }
+}
+
+/** An error that has words of its own. */
+export function failed(name, details = {}) {
+  return Object.assign(new Error(name), details, { problem: name });
+}
