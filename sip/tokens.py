@@ -11,15 +11,12 @@ from typing import Final
 
 from livekit import api
 
-from thirdring import AGENT_NAME
+from thirdring import AGENT_NAME, watching
 from thirdring.access import LiveKitAccess
 from thirdring.errors import ConfigError, Problem
 from thirdring.settings import Business, Line
 
-__all__ = ["WATCH", "RoomToken", "mint", "validity"]
-
-WATCH: Final = "thirdring.watch"
-"""The attribute of a participant who is shown tool calls and waits; only a token can set it."""
+__all__ = ["RoomToken", "mint", "validity"]
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST: Final = timedelta(days=30)
@@ -112,7 +109,7 @@ def mint(access: LiveKitAccess, line: Line, *, validity: timedelta) -> RoomToken
         api.AccessToken(access.api_key, access.api_secret.get_secret_value())
         .with_identity(identity)
         .with_name("Browser")
-        .with_attributes({WATCH: "true"})
+        .with_attributes({watching.ATTRIBUTE: "true"})
         .with_grants(grants)
         .with_room_config(configuration)
         .with_ttl(validity)

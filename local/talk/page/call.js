@@ -13,6 +13,7 @@ setLogLevel("warn");
 const ANSWER_SECONDS = 5;
 const RECONNECT_SECONDS = 6;
 const FAREWELL_SECONDS = 1.5;
+const REFUSALS = ["not_in_service", "room_taken"];
 const TOPIC = "thirdring.events";
 const DIGIT_CODES = Object.fromEntries([..."0123456789*#"].map((digit, code) => [digit, code]));
 
@@ -124,7 +125,7 @@ export class Call extends EventTarget {
     }
     if (event.type === "ended" || event.type === "refused") this.#farewell = { ...this.#farewell, ...event };
     if (event.type === "tool") this.#emit("tool", event);
-    if (event.type === "latency") this.#emit("worker", event);
+    if (event.type === "latency" && event.kind === "reply") this.#emit("worker", event);
   }
 
   #reconnecting() {
@@ -154,8 +155,9 @@ export class Call extends EventTarget {
 
   #farewellOr(name, details) {
     const told = this.#farewell;
-    if (told?.reason === "not_in_service" || told?.type === "refused") {
-      return { reason: told.reason, problem: this.#problem(told.reason, { detail: told.message ?? told.detail }) };
+    const detail = told?.message ?? told?.detail;
+    if (REFUSALS.includes(told?.reason)) {
+      return { reason: told.reason, problem: this.#problem(told.reason, { detail }) };
     }
     if (told) return { reason: told.reason, detail: told.detail };
     return { problem: this.#problem(name, details) };

@@ -79,6 +79,10 @@ export const PROBLEMS = {
     title: "The agent is gone",
     text: "It left without a goodbye. The worker's log says why.",
   },
+  room_taken: {
+    title: "Somebody else has this room",
+    text: "Another caller was there first. Get a token of your own with “ring.py token”.",
+  },
   not_in_service: {
     title: "This number is not in service",
     text: "{detail}",
