@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +24,7 @@ from thirdring.home import Home
 from thirdring.logs import mask_all_handlers
 
 if TYPE_CHECKING:
+    from sip.provision import Command
     from thirdring.settings import Settings
 
 _WRONG_USE, _FAILED, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
@@ -250,6 +252,11 @@ def talk(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of the page; 0 for any free one.")
     ] = 8091,
+    metadata: Annotated[
+        str, typer.Option(help="What a dispatch would say of the call, a JSON object.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per event.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the log, too.")] = False,
 ) -> None:
     """Talk to the agent of a line: by keyboard here, or by voice in a browser."""
     if browser:
@@ -263,7 +270,62 @@ def talk(
         return
     from local.talk.terminal import talk as run
 
-    asyncio.run(run(_home(), _settings(config), line=line))
+    code = asyncio.run(
+        run(
+            _home(),
+            _settings(config),
+            line=line,
+            dispatched=metadata,
+            as_json=as_json,
+            verbose=verbose,
+        )
+    )
+    raise typer.Exit(code)
+
+
+trunks = typer.Typer(no_args_is_help=True, help="LiveKit SIP: inbound trunks and dispatch rules.")
+app.add_typer(trunks, name="sip")
+
+Destroy = Annotated[
+    bool, typer.Option("--destroy", help="Take away what `apply` made; others' stay untouched.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
+
+
+@trunks.command("plan")
+def sip_plan(
+    *, config: Config = _CONFIG, destroy: Destroy = False, as_json: AsJson = False
+) -> None:
+    """Show what `sip apply` would change; nothing is written."""
+    from sip.provision import run_plan
+
+    _provision(run_plan, config, destroy=destroy, as_json=as_json)
+
+
+@trunks.command("apply")
+def sip_apply(
+    *, config: Config = _CONFIG, destroy: Destroy = False, as_json: AsJson = False
+) -> None:
+    """Make LiveKit's trunks and rules match the configuration; again changes nothing."""
+    from sip.provision import run_apply
+
+    _provision(run_apply, config, destroy=destroy, as_json=as_json)
+
+
+def _provision(run: Command, config: Path, *, destroy: bool, as_json: bool) -> None:
+    from thirdring.access import LiveKitAccess
+
+    code = asyncio.run(
+        run(
+            _settings(config),
+            LiveKitAccess.from_environment(os.environ),
+            destroy=destroy,
+            json_wanted=as_json,
+            out=typer.echo,
+            err=partial(typer.echo, err=True),
+        )
+    )
+    raise typer.Exit(code)
 
 
 @app.command()

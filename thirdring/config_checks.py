@@ -6,8 +6,10 @@ hides none of theirs. Of values with a wrong shape they say nothing: the schema 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 from thirdring.config_findings import Findings
 from thirdring.config_schema import is_loopback, one_of, parse_listen, parse_ports, parse_span
@@ -18,6 +20,12 @@ from thirdring.yaml_document import YamlPath
 
 __all__ = ["check"]
 
+_CREDENTIALS: Final = ("auth_username", "auth_password")
+_APART: Final = (
+    "each line in one trunk, with the addresses of all its providers, "
+    "or allowed_numbers without a common one"
+)
+
 
 def check(findings: Findings, workflows: Mapping[str, Workflow]) -> None:
     """Report every value that does not fit the others."""
@@ -26,13 +34,14 @@ def check(findings: Findings, workflows: Mapping[str, Workflow]) -> None:
         _Business(("businesses", slug), _mapping(business))
         for slug, business in _mapping(data.get("businesses")).items()
     ]
-    _check_numbers(findings, businesses, data.get("default_line"))
+    numbers = _check_numbers(findings, businesses, data.get("default_line"))
     for business in businesses:
         _check_hours(findings, business)
         _check_facts(findings, business)
         for path, line in business.lines():
             _check_line(findings, business, path, line, workflows)
     _check_gateway(findings, _mapping(data.get("gateway")))
+    _check_trunks(findings, _mapping(data.get("trunks")), numbers)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,10 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _check_numbers(findings: Findings, businesses: list[_Business], default_line: object) -> None:
+def _check_numbers(
+    findings: Findings, businesses: list[_Business], default_line: object
+) -> Collection[str]:
+    """Return the numbers of all lines."""
     first: dict[str, YamlPath] = {}
     for business in businesses:
         for path, line in business.lines():
@@ -70,6 +82,7 @@ def _check_numbers(findings: Findings, businesses: list[_Business], default_line
             first.setdefault(number, place)
     if isinstance(default_line, str) and default_line not in first:
         findings.value(("default_line",), "is the number of no line", one_of(default_line, first))
+    return first
 
 
 def _check_hours(findings: Findings, business: _Business) -> None:
@@ -155,3 +168,69 @@ def _check_gateway(findings: Findings, gateway: Mapping[str, object]) -> None:
         path = ("gateway", "rtp_ports" if "rtp_ports" in gateway else "max_calls")
         what = f"leaves too few ports for {max_calls} calls"
         findings.value(path, what, "two ports for each of max_calls")
+
+
+def _check_trunks(
+    findings: Findings, trunks: Mapping[str, object], numbers: Collection[str]
+) -> None:
+    checked: list[_Trunk] = []
+    for name, data in trunks.items():
+        if not isinstance(data, dict):
+            continue
+        trunk = _Trunk(("trunks", name), data, numbers)
+        _check_credentials(findings, trunk)
+        for index, number in enumerate(_list(trunk.data.get("lines"))):
+            place = (*trunk.path, "lines", index)
+            if not isinstance(number, str) or place in findings.document.broken:
+                continue
+            if number not in numbers:
+                findings.value(place, "is the number of no line", one_of(number, numbers))
+            elif trunk.lines[number] != place:
+                findings.value(place, "is there twice", "each line once")
+        _check_apart(findings, trunk, checked)
+        checked.append(trunk)
+
+
+@dataclass(frozen=True)
+class _Trunk:
+    path: YamlPath
+    data: Mapping[str, object]
+    numbers: Collection[str]
+
+    @cached_property
+    def lines(self) -> Mapping[str, YamlPath]:
+        """Return where each of its lines is named: at the trunk itself when it names none."""
+        if "lines" not in self.data:
+            return dict.fromkeys(self.numbers, self.path)
+        named = [*enumerate(_list(self.data["lines"]))]
+        return {n: (*self.path, "lines", i) for i, n in reversed(named) if isinstance(n, str)}
+
+    @property
+    def callers(self) -> set[object]:
+        return {n for n in _list(self.data.get("allowed_numbers")) if isinstance(n, str)}
+
+
+def _check_credentials(findings: Findings, trunk: _Trunk) -> None:
+    for name, other in (_CREDENTIALS, _CREDENTIALS[::-1]):
+        if name in trunk.data and other not in trunk.data:
+            expected = f"the key `{other}` beside `{name}`"
+            findings.missing((*trunk.path, other), "is missing", expected)
+    if isinstance(trunk.data.get(_CREDENTIALS[1]), str):
+        place = (*trunk.path, _CREDENTIALS[1])
+        written = findings.document.places[place].written or ""
+        if "${" not in written.replace("$${", ""):
+            expected = "${NAME}, and the password in the environment or .env.local"
+            findings.value(place, "stands in the file", expected)
+
+
+def _check_apart(findings: Findings, trunk: _Trunk, others: list[_Trunk]) -> None:
+    # LiveKit goes by number and caller; of two trunks that have both in common it takes one only.
+    for other in others:
+        if trunk.callers and other.callers and not trunk.callers & other.callers:
+            continue
+        for number, place in trunk.lines.items():
+            if number in other.lines:
+                report = findings.key if place == trunk.path else findings.value
+                what = f"has a line for the same callers as the trunk {other.path[1]}"
+                report(place, what, _APART)
+                return

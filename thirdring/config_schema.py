@@ -30,6 +30,7 @@ from thirdring.settings import (
     OpeningHours,
     Settings,
     SlotMinutes,
+    Trunk,
     WebhookEndpoint,
     Weekday,
     WorkerSettings,
@@ -140,6 +141,12 @@ def _number(text: str) -> str:
 def _slug(text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise wrong("is no name for a business", "1 to 63 of a-z, 0-9, _ and -")
+    return text
+
+
+def _trunk_name(text: str) -> str:
+    if not _SLUG.fullmatch(text):
+        raise wrong("is no name for a trunk", "1 to 63 of a-z, 0-9, _ and -")
     return text
 
 
@@ -296,6 +303,24 @@ class GatewayFile(_Mapping):
         )
 
 
+class TrunkFile(_Mapping):
+    lines: Annotated[tuple[_Number, ...], AfterValidator(_not_empty)] | None = None
+    allowed_addresses: tuple[_Network, ...] = ()
+    allowed_numbers: tuple[_Number, ...] = ()
+    auth_username: _Name | None = None
+    auth_password: _Name | None = None
+
+    def trunk(self, name: str, numbers: tuple[str, ...]) -> Trunk:
+        return Trunk(
+            name=name,
+            lines=self.lines or numbers,
+            allowed_addresses=self.allowed_addresses,
+            allowed_numbers=self.allowed_numbers,
+            auth_username=self.auth_username,
+            auth_password=self.auth_password and SecretStr(self.auth_password),
+        )
+
+
 class SettingsFile(_Mapping):
     """The whole file."""
 
@@ -305,13 +330,18 @@ class SettingsFile(_Mapping):
     ]
     default_line: _Number | None = None
     gateway: GatewayFile = GatewayFile()
+    trunks: Annotated[
+        dict[Annotated[str, AfterValidator(_trunk_name)], TrunkFile], AfterValidator(_not_empty)
+    ] = Field(default_factory=dict)
     worker: WorkerSettings = WorkerSettings()
 
     def settings(self) -> Settings:
         """Return what the rest of the program reads."""
+        numbers = tuple(line.number for part in self.businesses.values() for line in part.lines)
         return Settings(
             businesses=tuple(part.business(slug) for slug, part in self.businesses.items()),
             default_line=self.default_line,
             gateway=self.gateway.settings(),
+            trunks=tuple(part.trunk(n, numbers) for n, part in self.trunks.items()),
             worker=self.worker,
         )

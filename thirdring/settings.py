@@ -21,6 +21,7 @@ __all__ = [
     "OpeningHours",
     "Settings",
     "SlotMinutes",
+    "Trunk",
     "WebhookEndpoint",
     "Weekday",
     "WorkerSettings",
@@ -125,6 +126,25 @@ class GatewaySettings(_Section):
     max_calls: MaxCalls = 20
 
 
+class Trunk(_Section):
+    """By which way calls come to LiveKit SIP, and for which lines.
+
+    Attributes:
+        name: Its key in the file.
+        lines: The numbers that may be dialled.
+        allowed_addresses: Where calls may come from; any address when empty.
+        allowed_numbers: Who may call; anyone when empty.
+        auth_username: What the provider must answer a challenge with, together with the password.
+    """
+
+    name: str
+    lines: tuple[PhoneNumber, ...]
+    allowed_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
+    allowed_numbers: tuple[PhoneNumber, ...] = ()
+    auth_username: str | None = None
+    auth_password: SecretStr | None = None
+
+
 class WorkerSettings(_Section):
     """How much one worker takes on.
 
@@ -142,11 +162,13 @@ class Settings(_Section):
 
     Attributes:
         default_line: Serves console and browser, which dial no number.
+        trunks: Those that the file names.
     """
 
     businesses: tuple[Business, ...]
     default_line: PhoneNumber | None = None
     gateway: GatewaySettings = GatewaySettings()
+    trunks: tuple[Trunk, ...] = ()
     worker: WorkerSettings = WorkerSettings()
 
     def find(self, number: str | None) -> tuple[Business, Line] | None:

@@ -17,7 +17,7 @@ BAD: dict[str, tuple[str, ...]] = {
         "gateway:",
         "gatewy:",
         "22:1 gatewy: unknown key, got gatewy; expected one of businesses, default_line, gateway, "
-        'version, worker (did you mean "gateway"?)',
+        'trunks, version, worker (did you mean "gateway"?)',
     ),
     "unknown key of a webhook": (
         "      secret:",
@@ -231,7 +231,7 @@ BAD: dict[str, tuple[str, ...]] = {
         "version: 1",
         'version: 1\n"a\\nb": 2',
         "2:1 ['a\\nb']: unknown key, got a\\nb; expected one of businesses, default_line, gateway, "
-        "version, worker",
+        "trunks, version, worker",
     ),
     "version of the future": (
         "version: 1",

@@ -1,0 +1,104 @@
+"""`ring.py sip plan` and `ring.py sip apply`: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from sip.provision.applying import Conflicting, apply, plan
+from sip.provision.report import as_json, as_text, summary
+from sip.provision.server import ProvisionError
+from sip.provision.values import Action, Plan
+from sip.provision.wanted import warnings
+from thirdring.access import LiveKitAccess
+from thirdring.settings import Settings
+
+__all__ = ["Command", "run_apply", "run_plan"]
+
+Print = Callable[[str], None]
+
+_FAILED = 1
+
+
+class Command(Protocol):
+    """What both of them are to the command line."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        access: LiveKitAccess,
+        *,
+        destroy: bool,
+        json_wanted: bool,
+        out: Print,
+        err: Print,
+    ) -> Coroutine[None, None, int]:
+        """Return the exit code."""
+
+
+async def run_plan(
+    settings: Settings,
+    access: LiveKitAccess,
+    *,
+    destroy: bool,
+    json_wanted: bool,
+    out: Print,
+    err: Print,
+) -> int:
+    """Print what `apply` would do; 1 when a conflict would keep it from doing so.
+
+    Raises:
+        ProvisionError: LiveKit cannot be asked.
+    """
+    found = await plan(settings, access, destroy=destroy)
+    cautions = [] if destroy else warnings(settings)
+    if json_wanted:
+        out(json.dumps(as_json(found, warnings=cautions), indent=2))
+        return _FAILED if found.conflicts else 0
+    _warn(cautions, err)
+    if found.conflicts:
+        raise Conflicting(found.conflicts)
+    for action in found.actions:
+        out(as_text(action))
+    out(summary(found))
+    return 0
+
+
+async def run_apply(
+    settings: Settings,
+    access: LiveKitAccess,
+    *,
+    destroy: bool,
+    json_wanted: bool,
+    out: Print,
+    err: Print,
+) -> int:
+    """Make LiveKit match, and print each step once it is done.
+
+    Raises:
+        ProvisionError: Not all could be done; with `json_wanted` the document says so instead.
+    """
+    cautions = [] if destroy else warnings(settings)
+    if not json_wanted:
+        _warn(cautions, err)
+        finished = await apply(
+            settings, access, destroy=destroy, tell=lambda action: out(as_text(action, done=True))
+        )
+        out(summary(finished, done=True))
+        return 0
+    done: list[Action] = []
+    try:
+        finished = await apply(settings, access, destroy=destroy, tell=done.append)
+    except ProvisionError as error:
+        conflicts = error.conflicts if isinstance(error, Conflicting) else ()
+        unfinished = Plan(actions=tuple(done), conflicts=conflicts)
+        out(json.dumps(as_json(unfinished, warnings=cautions, error=str(error)), indent=2))
+        return _FAILED
+    out(json.dumps(as_json(finished, warnings=cautions), indent=2))
+    return 0
+
+
+def _warn(cautions: list[str], err: Print) -> None:
+    for caution in cautions:
+        err(f"warning: {caution}")
