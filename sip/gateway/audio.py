@@ -26,6 +26,7 @@ __all__ = [
     "Fill",
     "Pace",
     "RoomVoices",
+    "concealed",
     "is_quiet",
 ]
 
@@ -55,36 +56,70 @@ class CallAudio(Protocol):
 class Pace:
     """Keeps what is sent to the room in step with the clock.
 
-    RTP may stop (a phone that suppresses silence, a hole in the network) and come back in a burst.
-    Holes are filled with silence, because the track's own timestamps count samples; a burst is let
-    through, because the receiver's jitter buffer plays it faster, but never more than `_AHEAD`.
+    The track's own timestamps count samples. Were packets that the network lost left out, each
+    would make all that follows look 20 ms later; the receiver's jitter buffer would take that for
+    jitter, and hold speech back by more than half a second. So what is missing is filled, at once
+    in a hole (a phone that suppresses silence), else when the next packet comes. What then comes
+    after all is let through, but never more than `_AHEAD`: the receiver plays it faster.
 
     Attributes:
         dropped: Frames that were too far ahead.
     """
 
     _HOLE: Final = 0.06
-    _AHEAD: Final = 0.2
+    _LATE: Final = 0.03
+    _LEFT: Final = 0.02
+    _AHEAD: Final = 0.1
+    _PACKET: Final = 0.02
+    _MOST: Final = 10
 
     def __init__(self, now: float) -> None:
         self._sent_until = now
+        self._hole = 0
         self.dropped = 0
 
-    def takes(self, now: float) -> bool:
-        """Count one frame of the caller; tell whether it is to be sent."""
-        if self._sent_until > now + self._AHEAD:
+    def arrived(self, now: float, seconds: float) -> int:
+        """Count, and return, the frames that are missing before sound that has just come.
+
+        Up to 30 ms is jitter; what comes later than that is the packet after a lost one.
+
+        Args:
+            seconds: Its length. More than a packet waited for us, not for the network.
+        """
+        due = now - max(0.0, seconds - self._PACKET)
+        frames = 0
+        if self._hole >= self._MOST:
+            # Sound after a pause: to make up for what is still missing would only delay it.
+            self._sent_until = max(self._sent_until, due)
+        elif due - self._sent_until >= self._LATE:
+            frames = self._fill(due - self._LEFT)
+        self._hole = 0
+        return frames
+
+    def takes(self, now: float, *, quiet: bool) -> bool:
+        """Count one frame of the caller; tell whether it is to be sent.
+
+        Args:
+            quiet: Nobody would miss it, so of a phone whose clock is fast it is the one to drop.
+        """
+        if self._sent_until - now > self._AHEAD - (self._LEFT if quiet else 0):
             self.dropped += 1
             return False
-        self._sent_until = max(self._sent_until, now) + _FRAME_SECONDS
+        self._sent_until += _FRAME_SECONDS
         return True
 
     def missing(self, now: float) -> int:
-        """Count, and return, the frames of silence that are due."""
-        behind = now - self._sent_until
-        if behind < self._HOLE:
+        """Count, and return, the frames of silence that are due while nothing comes."""
+        if now - self._sent_until < self._HOLE:
             return 0
-        frames = min(round((behind - self._HOLE) / _FRAME_SECONDS) + 1, 10)
-        self._sent_until = max(self._sent_until + frames * _FRAME_SECONDS, now - self._HOLE)
+        frames = self._fill(now - self._HOLE + _FRAME_SECONDS)
+        self._hole += frames
+        return frames
+
+    def _fill(self, until: float) -> int:
+        """Return what is missing until then, 100 ms at most; time before that is forgotten."""
+        frames = min(round((until - self._sent_until) / _FRAME_SECONDS), self._MOST)
+        self._sent_until = max(self._sent_until + frames * _FRAME_SECONDS, until - _FRAME_SECONDS)
         return frames
 
 
@@ -104,6 +139,7 @@ class CallerVoice:
         self._audio = audio
         self._pace = Pace(time.monotonic())
         self._rest = b""
+        self._last: tuple[bytes, ...] = ()
 
     async def run(self) -> None:
         """Carry audio until cancelled."""
@@ -130,9 +166,14 @@ class CallerVoice:
     async def _capture(self, pcm: bytes) -> None:
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         self._rest = pcm[whole:]
-        for start in range(0, whole, FRAME_BYTES):
-            if self._pace.takes(time.monotonic()):
-                await self._send(pcm[start : start + FRAME_BYTES])
+        frames = [pcm[start : start + FRAME_BYTES] for start in range(0, whole, FRAME_BYTES)]
+        missing = self._pace.arrived(time.monotonic(), len(frames) * _FRAME_SECONDS)
+        for frame in concealed(self._last, missing):
+            await self._send(frame)
+        for frame in frames:
+            if self._pace.takes(time.monotonic(), quiet=is_quiet(frame)):
+                await self._send(frame)
+        self._last = (*self._last, *frames)[-2:]
 
     async def _send(self, frame: bytes) -> None:
         await self._source.capture_frame(rtc.AudioFrame(frame, SAMPLE_RATE, 1, FRAME_BYTES // 2))
@@ -244,6 +285,16 @@ def is_quiet(frame: bytes) -> bool:
     """Tell whether a 16-bit frame is a pause: no sample above -44 dB of full scale."""
     samples = np.frombuffer(frame, dtype=np.int16)
     return not samples.size or int(np.abs(samples.astype(np.int32)).max()) < _QUIET
+
+
+def concealed(last: tuple[bytes, ...], frames: int) -> list[bytes]:
+    """Return what stands in for lost frames: the last ones again at half their level, then silence.
+
+    A gap of 20 ms in the middle of a vowel is heard least when the vowel goes on (as in
+    ITU-T G.711 appendix I).
+    """
+    again = [(np.frombuffer(frame, np.int16) // 2).tobytes() for frame in last]
+    return [*again, *[_SILENCE] * frames][:frames]
 
 
 def mixed(frames: list[bytes]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from livekit import api, rtc
 from livekit.protocol.agent_dispatch import AgentDispatch
+from numpy.typing import NDArray
 
 from thirdring.access import LiveKitAccess
 
@@ -20,13 +22,18 @@ _RATE = 8000
 
 @dataclass
 class Agent:
-    """One agent and what it saw of the caller's participant."""
+    """One agent and what it saw of the caller's participant.
+
+    Attributes:
+        heard: Frames of 10 ms with their times on the monotonic clock.
+    """
 
     room: rtc.Room
     source: rtc.AudioSource
     statuses: list[str] = field(default_factory=list)
     digits: list[str] = field(default_factory=list)
     left: list[int] = field(default_factory=list)
+    heard: list[tuple[float, NDArray[np.int16]]] = field(default_factory=list)
     loudest: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -48,10 +55,20 @@ class Agent:
         for _ in range(round(seconds * 100)):
             await self.source.capture_frame(rtc.AudioFrame(wave, _RATE, 1, _RATE // 100))
 
+    async def say(self, sound: NDArray[np.int16]) -> float:
+        """Publish sound at the pace of the clock; return when it began."""
+        begun = time.monotonic()
+        for start in range(0, len(sound) - _RATE // 100 + 1, _RATE // 100):
+            frame = sound[start : start + _RATE // 100].tobytes()
+            await self.source.capture_frame(rtc.AudioFrame(frame, _RATE, 1, _RATE // 100))
+            await asyncio.sleep(max(0.0, begun + start / _RATE - time.monotonic()))
+        return begun
+
     async def listen(self, track: rtc.Track) -> None:
         stream = rtc.AudioStream(track, sample_rate=_RATE, num_channels=1, frame_size_ms=10)
         async for event in stream:
             samples = np.frombuffer(bytes(event.frame.data), dtype=np.int16)
+            self.heard.append((time.monotonic(), samples))
             self.loudest = max(self.loudest, int(np.abs(samples.astype(np.int32)).max()))
             self.news.set()
 

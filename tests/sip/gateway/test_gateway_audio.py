@@ -4,18 +4,43 @@ from __future__ import annotations
 
 import struct
 
-from sip.gateway.audio import FRAME_BYTES, Fill, Pace, is_quiet, mixed
+from sip.gateway.audio import FRAME_BYTES, Fill, Pace, concealed, is_quiet, mixed
+
+_PACKET = 0.02
+
+
+def _play(pace: Pace, arrivals: list[float], *, quiet: bool = False) -> tuple[int, int]:
+    """Let packets of 20 ms arrive; return the frames that are sent, and those put in."""
+    sent = filled = 0
+    for now in arrivals:
+        filled += pace.arrived(now, _PACKET)
+        sent += sum(pace.takes(now, quiet=quiet) for _ in range(2))
+    return sent, filled
 
 
 def test_steady_audio_passes_whole_and_without_silence() -> None:
     """Two frames every 20 ms are all taken; nothing is added between them."""
     pace = Pace(0.0)
     for packet in range(500):
-        now = packet * 0.02
-        assert pace.missing(now) == 0
-        assert pace.takes(now)
-        assert pace.takes(now)
+        assert pace.missing(packet * _PACKET) == 0
+        assert _play(pace, [packet * _PACKET]) == (2, 0)
     assert pace.dropped == 0
+
+
+def test_jitter_is_not_taken_for_loss() -> None:
+    """Packets up to 28 ms late come through whole, and nothing is put between them."""
+    pace = Pace(0.0)
+    arrivals = [number * _PACKET + 0.028 * (number % 3 == 1) for number in range(300)]
+    assert _play(pace, sorted(arrivals)) == (600, 0)
+
+
+def test_lost_packets_do_not_delay_what_follows() -> None:
+    """Each of the lost packets but the first is made up for, so that time never falls behind."""
+    pace = Pace(0.0)
+    arrivals = [number * _PACKET for number in range(500) if number % 5 != 4]
+    sent, filled = _play(pace, arrivals)
+    assert sent == 800
+    assert filled == 2 * (500 // 5 - 2)
 
 
 def test_a_hole_is_filled_at_the_pace_of_the_clock() -> None:
@@ -25,12 +50,39 @@ def test_a_hole_is_filled_at_the_pace_of_the_clock() -> None:
     assert 94 <= filled <= 96
 
 
-def test_a_burst_is_let_through_up_to_a_fifth_of_a_second() -> None:
-    """What came late is not lost, but a delay never builds up."""
+def test_speech_after_a_pause_is_not_held_back() -> None:
+    """What is still missing of a pause is not put before the first word."""
     pace = Pace(0.0)
-    taken = sum(pace.takes(1.0) for _ in range(60))
-    assert 20 <= taken <= 22
+    for tick in range(1, 201):
+        pace.missing(tick * 0.005)
+    assert _play(pace, [1.0 + number * _PACKET for number in range(50)]) == (100, 0)
+
+
+def test_what_waited_for_us_is_no_loss() -> None:
+    """After 60 ms in which this process did nothing, four packets at once are taken as they are."""
+    pace = Pace(0.0)
+    _play(pace, [0.0])
+    assert pace.arrived(0.08, 4 * _PACKET) == 0
+
+
+def test_a_burst_is_let_through_up_to_a_tenth_of_a_second() -> None:
+    """What came late is not lost, but a delay never builds up."""
+    pace = Pace(1.0)
+    taken, _ = _play(pace, [1.0] * 30)
+    assert 10 <= taken <= 12
     assert pace.dropped == 60 - taken
+
+
+def test_a_fast_clock_costs_pauses_before_words() -> None:
+    """Of a phone whose clock gains 0.5 % a quiet frame goes first, and no loud one then."""
+    pace = Pace(0.0)
+    arrivals = [number * _PACKET * 0.995 for number in range(2000)]
+    loud = quiet = 0
+    for number in range(0, 2000, 100):
+        loud += 200 - _play(pace, arrivals[number : number + 50], quiet=False)[0] - 100
+        quiet += 100 - _play(pace, arrivals[number + 50 : number + 100], quiet=True)[0]
+    assert loud == 0
+    assert 8 <= quiet <= 20
 
 
 def test_a_long_stall_does_not_flood_the_room() -> None:
@@ -38,6 +90,16 @@ def test_a_long_stall_does_not_flood_the_room() -> None:
     pace = Pace(0.0)
     assert pace.missing(30.0) == 10
     assert pace.missing(30.0) <= 1
+
+
+def test_a_lost_packet_is_the_one_before_it_at_half_its_level() -> None:
+    """Then silence: nothing is ever repeated twice."""
+    last = (struct.pack("<2h", 1000, -1000), struct.pack("<2h", 600, 3))
+    halves = [struct.pack("<2h", 500, -500), struct.pack("<2h", 300, 1)]
+    assert concealed(last, 2) == halves
+    assert concealed(last, 4)[:2] == halves
+    assert set(concealed(last, 4)[2:]) == {bytes(FRAME_BYTES)}
+    assert concealed((), 1) == [bytes(FRAME_BYTES)]
 
 
 def _after(fill: Fill, stock: int, *, quiet: bool, frames: int = 400) -> list[int]:
