@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from dotenv import dotenv_values
 
 from thirdring.home import Home
 
 if TYPE_CHECKING:
     from local.parts.stack import Stack
+    from local.realtime.hearing import Moonshine, SileroModel
+    from local.realtime.voice import Piper
 
 # Marks whose tests may be skipped on a machine of CI: nothing there can provide what they need.
 MAY_SKIP = frozenset({"livekit_sip"})
@@ -32,11 +35,34 @@ hypothesis.settings.load_profile("thirdring")
 atexit.register(time.sleep, 0.5)
 
 _unexpected = pytest.StashKey[list[str]]()
+_live_key = pytest.StashKey[str]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer to run what can talk to OpenAI against it too."""
+    group = parser.getgroup("thirdring")
+    group.addoption(
+        "--live",
+        action="store_true",
+        help="run tests/conformance against OpenAI too; needs OPENAI_API_KEY, and costs money",
+    )
+    group.addoption("--live-model", metavar="NAME", help="the model to run them against")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin without unexpected skips."""
+    """Begin without unexpected skips; with --live, have the key at once or not at all.
+
+    Raises:
+        pytest.UsageError: There is no key.
+    """
     config.stash[_unexpected] = []
+    if config.getoption("--live"):
+        key = os.environ.get("OPENAI_API_KEY") or dotenv_values(".env.local").get("OPENAI_API_KEY")
+        if not key:
+            raise pytest.UsageError(
+                "--live talks to OpenAI: put OPENAI_API_KEY into .env.local or the environment"
+            )
+        config.stash[_live_key] = key
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,6 +102,24 @@ def pytest_terminal_summary(
         terminalreporter.section("CI=true: skipped, and not on the list in tests/conftest.py")
         for line in unexpected:
             terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def live_key(pytestconfig: pytest.Config) -> str:
+    """OpenAI's key; with `--live` there is one."""
+    return pytestconfig.stash[_live_key]
+
+
+@pytest.fixture(scope="session")
+def models() -> Iterator[tuple[SileroModel, Moonshine, Piper]]:
+    """Load the speech models once for all tests; their threads end with the session."""
+    # Few tests need the models' packages.
+    from local.realtime import hearing, voice  # noqa: PLC0415
+
+    loaded = hearing.SileroModel(), hearing.Moonshine(), voice.Piper()
+    yield loaded
+    for one in loaded:
+        one.close()
 
 
 @pytest.fixture(scope="session")

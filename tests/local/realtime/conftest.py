@@ -127,16 +127,6 @@ def connect() -> Connect:
     return connected
 
 
-@pytest.fixture(scope="session")
-def models() -> Any:
-    """Load the models once for all tests; their threads end with the session."""
-    silero, moonshine, piper = SileroModel(), Moonshine(), Piper()
-    yield silero, moonshine, piper
-    silero.close()
-    moonshine.close()
-    piper.close()
-
-
 @pytest.fixture
 def piper(models: tuple[SileroModel, Moonshine, Piper]) -> Piper:
     """The voice; speaks for test callers too."""
