@@ -1,0 +1,64 @@
+"""livekit-server itself reads livekit.yaml, strictly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from livekit import api
+
+from local.parts.livekit_server import Keys, find_program, livekit_server
+from local.parts.part import running
+from local.parts.ports import free_port
+from local.parts.redis import redis_server
+
+FILE = Path(__file__).parents[2] / "livekit.yaml"
+
+
+def ports(configuration: Path) -> str:
+    """Return what livekit-server says of the ports in a file, or of the file."""
+    done = subprocess.run(
+        [str(find_program()), "--config", str(configuration), "ports"],
+        env={**os.environ, "LIVEKIT_KEYS": f"key: {'s' * 32}"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.server
+def test_the_server_reads_it_as_it_stands(tmp_path: Path) -> None:
+    """It names our ports, and refuses the file once a key in it is none of its own."""
+    said = ports(FILE)
+    assert all(number in said for number in ("7880", "7881", "7882"))
+    broken = tmp_path / "livekit.yaml"
+    broken.write_text(FILE.read_text().replace("udp_port", "udp_prot"))
+    assert "udp_prot" in ports(broken)
+
+
+@pytest.mark.server
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
+async def test_the_server_runs_with_it(tmp_path: Path) -> None:
+    """With free ports in it, and Redis at hand, the server starts and has its SIP service."""
+    keys, redis = Keys(), redis_server(tmp_path / "redis.log")
+    part = livekit_server(tmp_path / "livekit-server.log", keys, redis=redis.address)
+    document = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    document["port"] = part.ports[0].number
+    document["redis"]["address"] = redis.address
+    document["rtc"].update(udp_port=free_port(), tcp_port=free_port())
+    moved = {**part.env, "LIVEKIT_CONFIG": yaml.safe_dump(document)}
+    # Nobody is in a room, for whom it would stay.
+    server = replace(part, env=moved, grace=0.2)
+    async with (
+        running([redis, server]),
+        api.LiveKitAPI(server.address, keys.api_key, keys.api_secret) as live,
+    ):
+        trunks = await live.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
+    assert list(trunks.items) == []
