@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import baresip
@@ -13,7 +14,9 @@ from baresip import CallState, Event, StackEvent, StaleHandleError
 from livekit import rtc
 
 from sip.gateway.audio import CallerVoice, RoomVoices
+from sip.gateway.core import Core
 from sip.gateway.ending import End, Farewell, farewell
+from sip.gateway.hold import expect_media
 from sip.gateway.invitation import CallStatus, Invitation, masked
 from sip.gateway.room import DIGIT_CODES, CallRoom, Unreachable
 
@@ -57,30 +60,38 @@ class BridgedCall:
     """Joins one SIP call to one room; `run` carries it to its end and cleans up after it."""
 
     def __init__(
-        self, sip: baresip.Call, room: CallRoom, invitation: Invitation, patience: Patience
+        self,
+        sip: baresip.Call,
+        room: CallRoom,
+        invitation: Invitation,
+        patience: Patience,
+        core: Core,
     ) -> None:
         self._sip = sip
         self._room = room
         self._invitation = invitation
         self._patience = patience
+        self._core = core
         self._started = time.monotonic()
         self._answered = False
         self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()
+        self._acknowledged = asyncio.Event()
         self._audible = asyncio.Event()
         self._connected = True
         self._people_changed = asyncio.Event()
         self._pressed: asyncio.Queue[str] = asyncio.Queue()
         self._ordered: asyncio.Queue[str] = asyncio.Queue()
+        self._holds: asyncio.Queue[bool] = asyncio.Queue()
         self._voices = RoomVoices(sip.audio)
         # At once: a CANCEL may be the very next thing that happens.
         sip.on(self._on_sip)
 
-    async def run(self, *, offers_video: bool = False) -> None:
+    async def run(self) -> None:
         """Carry the call until either side ends it; leaves both sides tidy, whatever happens."""
         end = End.STOPPED
         try:
-            end = await self._bridge(offers_video=offers_video)
+            end = await self._bridge()
         except* Unreachable as group:
             end = End.FAILED
             problem = "; ".join(str(error) or "no answer in time" for error in group.exceptions)
@@ -97,18 +108,18 @@ class BridgedCall:
             self._log("gateway call ended", reason=end.value)
             await self._part(farewell(end, answered=self._answered))
 
-    async def _bridge(self, *, offers_video: bool) -> End:
+    async def _bridge(self) -> End:
         try:
             async with asyncio.TaskGroup() as group:
                 self._listen(group)
-                group.create_task(self._stages(group, offers_video=offers_video))
+                group.create_task(self._stages(group))
                 await self._ended
                 group.create_task(_stop())
         except* _Over:
             pass
         return self._ended.result()
 
-    async def _stages(self, group: asyncio.TaskGroup, *, offers_video: bool) -> None:
+    async def _stages(self, group: asyncio.TaskGroup) -> None:
         await self._room.join()
         self._log("gateway call is in its room")
         group.create_task(CallerVoice(self._room.source, self._sip.audio).run())
@@ -116,15 +127,18 @@ class BridgedCall:
             self._end(End.NO_AGENT)
             return
         try:
-            # Answered without video, the stack sends a re-INVITE 100 ms later to take away a video
-            # stream that was never there; some phones drop the call over that. A stream that was
-            # offered must go, though: its own RTP timeout would end the call.
-            await self._sip.answer(video=not offers_video)
+            # "With video", though there is none: without, the stack sends a re-INVITE 100 ms later
+            # to take it away, and some phones drop the call over that.
+            await self._sip.answer(video=True)
         except StaleHandleError:
             # The caller gave up this very moment; the event that says so is on its way.
             return
         self._answered = True
         self._log("gateway call answered")
+        group.create_task(self._follow_holds())
+        # The stack sends no audio before the ACK: until a lost one has been sent again, half a
+        # second or more, the greeting would go nowhere.
+        await self._acknowledged.wait()
         group.create_task(self._pass_pressed())
         group.create_task(self._pass_ordered())
         await self._room.tell(CallStatus.ACTIVE)
@@ -176,6 +190,19 @@ class BridgedCall:
                 return
             self._log("gateway passed digits to the caller", count=len(digits))
 
+    def note_hold(self, held: bool) -> None:  # noqa: FBT001 - what the trace tells
+        """Note whether the phone's latest SDP holds us by the address 0.0.0.0."""
+        self._holds.put_nowait(held)
+
+    async def _follow_holds(self) -> None:
+        held_before = False
+        while True:
+            held = await self._holds.get()
+            if held != held_before:
+                seconds = None if held else self._patience.media
+                await self._core.run(partial(expect_media, self._sip.call_id or "", seconds))
+            held_before = held
+
     def _listen(self, group: asyncio.TaskGroup) -> None:
         room = self._room.room
         carriers: dict[str, asyncio.Task[None]] = {}
@@ -211,6 +238,8 @@ class BridgedCall:
     def _on_sip(self, event: StackEvent) -> None:
         if event.event is Event.CALL_DTMF_START and event.text in DIGIT_CODES:
             self._pressed.put_nowait(event.text)
+        elif event.event is Event.CALL_ESTABLISHED:
+            self._acknowledged.set()
         elif event.event is Event.CALL_CLOSED:
             self._closed.set()
             # "rtp stream error" and "Connection reset by peer", the latter for BYE and CANCEL.

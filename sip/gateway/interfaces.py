@@ -16,6 +16,8 @@ from typing import Final
 
 from baresip import _native
 
+from sip.gateway.core import Core
+
 __all__ = ["follow_interfaces", "know_interfaces"]
 
 logger = logging.getLogger(__name__)
@@ -25,17 +27,23 @@ _AGAIN: Final = 10.0
 _OnAddress = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
-async def follow_interfaces() -> None:
+async def follow_interfaces(core: Core) -> None:
     """Tell a running stack of this machine's addresses, and of those that come later (Wi-Fi)."""
-    while know_interfaces():  # noqa: ASYNC110 - the system would tell by netlink alone
+    can = True
+
+    def know() -> None:
+        nonlocal can
+        can = know_interfaces()
+
+    while can:
+        await core.run(know)
         await asyncio.sleep(_AGAIN)
 
 
 def know_interfaces(library: str = _native.__file__) -> bool:
-    """Tell a running stack once; return whether this build of it can be told."""
+    """Tell a running stack once, on its own thread; return whether this build can be told."""
     try:
         core = ctypes.CDLL(library)
-        enter, leave = core.re_thread_enter, core.re_thread_leave
         walk, add, network = core.net_if_apply, core.net_add_address_ifname, core.baresip_network
     except (OSError, AttributeError) as error:
         logger.warning(
@@ -52,11 +60,5 @@ def know_interfaces(library: str = _native.__file__) -> bool:
         add(network(), address, name)
         return False
 
-    # The lock that the stack's loop holds while it works. It never waits for Python within it
-    # other than in callbacks, for which ctypes gives up the interpreter lock here.
-    enter()
-    try:
-        walk(_OnAddress(on_address), None)
-    finally:
-        leave()
+    walk(_OnAddress(on_address), None)
     return True

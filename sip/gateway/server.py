@@ -22,6 +22,7 @@ from sip.gateway.addresses import (
     is_allowed,
 )
 from sip.gateway.call import BridgedCall, Patience
+from sip.gateway.core import Core
 from sip.gateway.interfaces import follow_interfaces
 from sip.gateway.invitation import invitation, masked
 from sip.gateway.room import CallRoom
@@ -70,11 +71,11 @@ async def serve(
             api.LiveKitAPI(
                 access.url, access.api_key, access.api_secret.get_secret_value()
             ) as server,
-            _stack(gateway, address, patience, trace) as runtime,
+            _stack(gateway, address, patience, trace) as (runtime, core),
             asyncio.TaskGroup() as calls,
         ):
-            calls.create_task(follow_interfaces())
-            desk = _Desk(access, server, gateway.host, networks, trace, patience, calls)
+            calls.create_task(follow_interfaces(core))
+            desk = _Desk(access, server, gateway.host, networks, trace, patience, core, calls)
             await _register(runtime, address, lines, gateway.max_calls, desk.take)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
@@ -103,23 +104,25 @@ class _Desk:
     networks: tuple[IPNetwork, ...]
     trace: InviteTrace
     patience: Patience
+    core: Core
     calls: asyncio.TaskGroup
 
     def take(self, line: PhoneNumber, sip: baresip.Call) -> None:
         """Start a new call's task; the stack's event loop callback calls this."""
         invited = invitation(line, peer=sip.peer, sip_call_id=sip.call_id, headers=sip.headers)
         room = CallRoom(self.access, self.server, invited)
-        call = BridgedCall(sip, room, invited, self.patience)
+        call = BridgedCall(sip, room, invited, self.patience, self.core)
         self.calls.create_task(self._admit(sip, call, masked(invited.caller)))
 
     async def _admit(self, sip: baresip.Call, call: BridgedCall, caller: str) -> None:
-        seen = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
-        if is_allowed(seen.sources, self.networks, listening=self.host):
-            await call.run(offers_video=seen.offers_video)
+        sources = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
+        if is_allowed(sources, self.networks, listening=self.host):
+            with self.trace.holds(sip.call_id, call.note_hold):
+                await call.run()
             return
         logger.warning(
             "gateway refused a call from an address that is not in gateway.allowed_addresses",
-            extra={"sources": sorted(map(str, seen.sources)), "caller": caller},
+            extra={"sources": sorted(map(str, sources)), "caller": caller},
         )
         try:
             await sip.reject()
@@ -154,6 +157,8 @@ async def _register(
                         password="",
                         reg_interval=0,
                         transport=transport,
+                        # No codec, no video: else the stack offers it whenever it makes the offer.
+                        extra_params=("video_codecs",),
                     ),
                     # A REFER could make us dial numbers at our cost.
                     transfer_policy="reject",
@@ -164,7 +169,7 @@ async def _register(
 @asynccontextmanager
 async def _stack(
     gateway: GatewaySettings, address: GatewayAddress, patience: Patience, trace: InviteTrace
-) -> AsyncIterator[baresip.Runtime]:
+) -> AsyncIterator[tuple[baresip.Runtime, Core]]:
     first, last = gateway.rtp_ports
     config = baresip.Config(
         # Without it the stack finds its interfaces itself, and leaves out loopback.
@@ -192,8 +197,10 @@ async def _stack(
             raise PartError(
                 f"the gateway's SIP stack did not start on {address}: {error}"
             ) from error
+        core = Core(runtime)
         try:
-            yield runtime
+            with core.reached():
+                yield runtime, core
         finally:
             await runtime.close()
 

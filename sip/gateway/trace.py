@@ -1,8 +1,9 @@
-"""From which address an INVITE came, and whether it offers video.
+"""From which address an INVITE came, and whether it puts us on hold as phones did before RFC 3264.
 
-baresip's events do not carry the address, and headers are the caller's own claim. baresip's SIP
-trace has it beside the whole message, so a logging handler on the trace reads what we need, keeps
-only that, and lets no SIP message through to any other log.
+baresip's events do not carry the address, and headers are the caller's own claim. Nor do they tell
+of a hold by the address 0.0.0.0. baresip's SIP trace has it beside the whole message, so a logging
+handler on the trace reads what we need, keeps only that, and lets no SIP message through to any
+other log.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ import asyncio
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from sip.gateway.addresses import IPAddress
 
-__all__ = ["InviteTrace", "Seen", "invite_in"]
+__all__ = ["Invite", "InviteTrace", "invite_in"]
 
 _KEPT: Final = 1024
 _TRACE_LOGGER: Final = "baresip.native.sip"
@@ -27,33 +27,31 @@ _TRACE_LOGGER: Final = "baresip.native.sip"
 # The first line of a record is the library's own: `RX UDP 127.0.0.1:5066 -> 127.0.0.1:5060`.
 _RECEIVED = re.compile(r"RX \w+ \[?([0-9A-Fa-f.:]+?)\]?:\d+ -> \S+\Z")
 _CALL_ID = re.compile(r"(?:call-id|i)[ \t]*:[ \t]*(.*?)[ \t]*\Z", re.IGNORECASE)
-_VIDEO = re.compile(r"^m=video [1-9]", re.MULTILINE)
+# RFC 2543 section B.5; RFC 3264 section 8.4 still wants it understood.
+_HELD = re.compile(r"^c=IN IP4 0\.0\.0\.0\b", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What the network showed of one call's INVITE.
+class Invite(NamedTuple):
+    """What one INVITE or UPDATE shows.
 
     Attributes:
-        sources: Every address that sent an INVITE with this Call-ID; empty when none is known.
-        offers_video: Whether one of them offers a video stream.
+        call_ids: A message with more than one (RFC 3261 section 20 allows one) is known by each.
+        source: The address that sent it.
+        held: Whether its SDP wants no audio at all, by the address 0.0.0.0; None without SDP.
     """
 
-    sources: frozenset[IPAddress] = frozenset()
-    offers_video: bool = False
+    method: str
+    call_ids: tuple[str, ...]
+    source: IPAddress
+    held: bool | None
 
-    def __or__(self, other: Seen) -> Seen:
-        return Seen(self.sources | other.sources, self.offers_video or other.offers_video)
 
-
-def invite_in(record: str) -> tuple[tuple[str, ...], Seen] | None:
-    """Return the Call-IDs of the INVITE that one trace record shows, None for all other records.
-
-    A message with more than one Call-ID (RFC 3261 section 20 allows one) is known by each.
-    """
+def invite_in(record: str) -> Invite | None:
+    """Return the INVITE or UPDATE that one trace record shows, None for all other records."""
     first, _, message = record.partition("\n")
     received = _RECEIVED.match(first.strip())
-    if received is None or not message.startswith("INVITE "):
+    method = message.partition(" ")[0]
+    if received is None or method not in ("INVITE", "UPDATE"):
         return None
     try:
         source: IPAddress = ip_address(received.group(1))
@@ -64,7 +62,8 @@ def invite_in(record: str) -> tuple[tuple[str, ...], Seen] | None:
     head, _, body = message.replace("\r\n", "\n").partition("\n\n")
     matches = (_CALL_ID.match(line) for line in head.split("\n")[1:])
     call_ids = tuple(match.group(1) for match in matches if match)
-    return call_ids, Seen(frozenset({source}), _VIDEO.search(body) is not None)
+    held = _HELD.search(body) is not None if body.strip() else None
+    return Invite(method, call_ids, source, held)
 
 
 class InviteTrace(logging.Handler):
@@ -73,39 +72,56 @@ class InviteTrace(logging.Handler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(logging.DEBUG)
         self._loop = loop
-        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._sources: OrderedDict[str, frozenset[IPAddress]] = OrderedDict()
         self._news = asyncio.Event()
+        self._holds: dict[str, Callable[[bool], None]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one trace record; runs on the thread that drains the library's log."""
         invite = invite_in(record.getMessage())
         if invite is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._note, *invite)
+            self._loop.call_soon_threadsafe(self._note, invite)
 
-    def _note(self, call_ids: tuple[str, ...], seen: Seen) -> None:
-        for call_id in call_ids:
-            self._seen[call_id] = self._seen.get(call_id, Seen()) | seen
-            self._seen.move_to_end(call_id)
-        while len(self._seen) > _KEPT:
-            self._seen.popitem(last=False)
+    def _note(self, invite: Invite) -> None:
+        for call_id in invite.call_ids:
+            if invite.held is not None and call_id in self._holds:
+                self._holds[call_id](invite.held)
+            if invite.method == "INVITE":
+                self._sources[call_id] = self._sources.get(call_id, frozenset()) | {invite.source}
+                self._sources.move_to_end(call_id)
+        while len(self._sources) > _KEPT:
+            self._sources.popitem(last=False)
         self._news.set()
 
-    async def of(self, call_id: str | None, *, timeout: float) -> Seen:
-        """Return what is known of a call, and forget it.
+    @contextmanager
+    def holds(self, call_id: str | None, tell: Callable[[bool], None]) -> Iterator[None]:
+        """Call `tell` with every later description of a call: whether it puts us on hold."""
+        if call_id is None:
+            yield
+            return
+        self._holds[call_id] = tell
+        try:
+            yield
+        finally:
+            # Another call may have borrowed the Call-ID.
+            self._holds.pop(call_id, None)
+
+    async def of(self, call_id: str | None, *, timeout: float) -> frozenset[IPAddress]:
+        """Return every address that sent an INVITE with this Call-ID, and forget them.
 
         The event of a call and the trace of its INVITE come by different threads, so the trace may
         lag: it is awaited for `timeout` seconds at most.
         """
         if call_id is None:
-            return Seen()
+            return frozenset()
         try:
             async with asyncio.timeout(timeout):
-                while call_id not in self._seen:
+                while call_id not in self._sources:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            return Seen()
-        return self._seen.pop(call_id)
+            return frozenset()
+        return self._sources.pop(call_id)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

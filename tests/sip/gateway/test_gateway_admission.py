@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from sip.gateway import GatewayAddress
 from sip.gateway.addresses import allowed_networks, free_port, is_allowed
-from sip.gateway.trace import Seen, invite_in
+from sip.gateway.trace import Invite, invite_in
 from tests.sip.gateway.conftest import LINE, RunGateway
 from tests.sip.gateway.room_side import room_of, until_gone
 from tests.sip.gateway.sip_phone import calling_from
@@ -29,16 +29,14 @@ INVITE = (
     "\r\n"
     "RX UDP 127.0.0.1:1 -> 127.0.0.1:5060\n"
     "Call-ID: third@host\n"
-    "m=video 4000 RTP/AVP 96\r\n"
+    "c=IN IP4 0.0.0.0\r\n"
 )
 
 
 def test_the_source_of_an_invite_is_what_the_network_showed() -> None:
     """Via, and text in the body that looks like a trace, count for nothing."""
-    assert invite_in(INVITE) == (
-        ("first@host", "second@host"),
-        Seen(frozenset({ip_address("192.0.2.7")}), offers_video=True),
-    )
+    call_ids = ("first@host", "second@host")
+    assert invite_in(INVITE) == Invite("INVITE", call_ids, ip_address("192.0.2.7"), held=True)
 
 
 def test_an_ipv4_caller_on_an_ipv6_socket_is_known_by_its_ipv4_address() -> None:
