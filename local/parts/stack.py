@@ -17,7 +17,9 @@ from local.parts.livekit_sip import livekit_sip
 from local.parts.part import Part, running
 from local.parts.ports import LOOPBACK, free_port
 from local.parts.redis import redis_server
+from sip import provision
 from thirdring import config, workflow
+from thirdring.access import LiveKitAccess
 from thirdring.home import Home
 from thirdring.settings import Settings
 
@@ -126,8 +128,12 @@ async def live(planned: Stack) -> AsyncIterator[None]:
 
     Raises:
         PartError: A part cannot start, or died; all have stopped.
+        ProvisionError: livekit-server did not take our trunks and rules; all have stopped.
     """
     async with running(planned.parts):
+        if planned.sip is SipSide.LIVEKIT_SIP:
+            access = LiveKitAccess.from_environment(planned.environ)
+            await provision.apply(planned.settings, access)
         yield
 
 
