@@ -109,11 +109,25 @@ function makeTool() {
   return item;
 }
 
+/** Arguments and results as lines; a text that is JSON is read. */
 function shown(value) {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") {
+    try {
+      const read = JSON.parse(value);
+      return read && typeof read === "object" ? shown(read) : value;
+    } catch {
+      return value;
+    }
+  }
   return Object.entries(value)
-    .map(([name, one]) => `${name}: ${typeof one === "string" ? one : JSON.stringify(one)}`)
+    .map(([name, one]) => `${name}: ${brief(one)}`)
     .join("\n");
+}
+
+function brief(value) {
+  if (value === null || typeof value !== "object") return String(value);
+  if (Array.isArray(value)) return value.map(brief).join("; ");
+  return Object.values(value).map(brief).join(" ");
 }
 
 function element(name, classes, text = "") {

@@ -120,6 +120,7 @@ export function phone(number) {
 }
 
 export function seconds(value) {
+  if (value < 0.1) return `${Math.round(value * 1000)} ms`;
   return `${value.toFixed(value < 10 ? 2 : 1)} s`;
 }
 
