@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
@@ -31,6 +31,8 @@ from thirdring.logs import NumberMask
 from thirdring.settings import Line, Settings
 
 __all__ = ["talk"]
+
+_T = TypeVar("_T")
 
 _FAILED: Final = 1
 _PROMPT: Final = "you    "
@@ -171,15 +173,16 @@ class _Talk:
                     again = reply.again
                     self._screen.note(reply.text)
                 elif text.strip():
-                    await self._answer(call.say(text.strip()))
+                    problem = await self._answer(call.say(text.strip()))
+                    self._screen.note(f"No answer: {problem}" if problem else "")
         assert call.ending is not None
         self._screen.closed(_summary(call.ending), about)
         return again
 
-    async def _answer(self, answered: Awaitable[None]) -> None:
+    async def _answer(self, answered: Awaitable[_T]) -> _T:
         self._interruptible = True
         try:
-            await answered
+            return await answered
         finally:
             self._interruptible = False
 

@@ -106,10 +106,20 @@ class TypedCall:
         """How the call ended; None while it lasts."""
         return self.live.ending
 
-    async def say(self, text: str) -> None:
-        """Say something to the agent; return when it has answered, or the call is over."""
-        speech = self.session.generate_reply(user_input=text, input_modality="text")
+    async def say(self, text: str) -> str | None:
+        """Say something to the agent; return when it has answered, or the call is over.
+
+        Returns:
+            Why there is no answer; None when there is one.
+        """
+        try:
+            speech = self.session.generate_reply(user_input=text, input_modality="text")
+        except RuntimeError:  # the session has closed, for the model has failed
+            await self.over.wait()
+            return None
         await self._done(speech.wait_for_playout())
+        error = speech.exception() if speech.done() else None
+        return None if error is None else str(error)
 
     async def greeted(self) -> None:
         """Return when the agent has greeted, or the call is over."""
@@ -141,8 +151,10 @@ class TypedCall:
         self.live.end(EndReason.CALLER_HUNG_UP)
 
     async def _idle(self) -> None:
-        with suppress(ActivityClosedError):  # `over` follows
+        try:
             await self.session.wait_for_idle()
+        except ActivityClosedError:
+            await self.over.wait()
 
 
 @asynccontextmanager

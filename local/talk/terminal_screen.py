@@ -30,13 +30,15 @@ class PlainScreen:
 
     Args:
         echo: What the caller says is shown too, for nobody has typed it here.
+        out: Standard output unless told otherwise.
     """
 
-    def __init__(self, out: TextIO = sys.stdout, *, echo: bool) -> None:
-        self._out = out
+    def __init__(self, *, echo: bool, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
         self._echo = echo
-        self._coloured = out.isatty()
+        self._coloured = self._out.isatty()
         self._in_turn = False
+        self._greeting = True
         self._waited: list[str] = []
 
     def words(self, text: str) -> None:
@@ -52,8 +54,8 @@ class PlainScreen:
         if self._in_turn:
             self._in_turn = False
             self._write("\n")
-            while self._waited:
-                self._line("", "2", self._waited.pop())
+            self._greeting = False
+            self._show_waits()
 
     def fixed_line(self, text: str) -> None:
         """Write what the recording says."""
@@ -67,8 +69,8 @@ class PlainScreen:
             case Wait():
                 # A greeting's is known with its first word, a reply's with its last.
                 self._waited.append(f"{happening.milliseconds / 1000:.2f} s")
-                if happening.kind == "reply":
-                    self._line("", "2", self._waited.pop())
+                if happening.kind == "reply" or not self._greeting:
+                    self._show_waits()
             case Spoken(role=Role.CALLER) if self._echo:
                 self._line("you", "32", happening.text)
             case Spoken(interrupted=True):
@@ -88,6 +90,10 @@ class PlainScreen:
     def closed(self, summary: str, call: Mapping[str, JsonValue]) -> None:
         """Say how it ended and where it is written."""
         self.note(f"{summary}\nJournal: {call['journal']} (a courier that runs makes it a record)")
+
+    def _show_waits(self) -> None:
+        while self._waited:
+            self._line("", "2", self._waited.pop())
 
     def _tool(self, tool: ToolRun) -> None:
         if tool.state == "started":
@@ -121,8 +127,8 @@ def _short(text: str) -> str:
 class JsonScreen:
     """One JSON object per line: those of `thirdring.watching`, and `call`, `fixed_line`, `note`."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
 
     def words(self, text: str) -> None:
         """Show nothing: the whole turn follows."""
@@ -141,7 +147,8 @@ class JsonScreen:
 
     def note(self, text: str) -> None:
         """Show something of ours."""
-        self._event({"type": "note", "text": text})
+        if text:
+            self._event({"type": "note", "text": text})
 
     def opened(self, call: Mapping[str, JsonValue]) -> None:
         """Say who is called, and where it is written."""
