@@ -21,7 +21,8 @@ __all__ = ["RoomToken", "mint", "validity"]
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST: Final = timedelta(days=30)
 _EMPTY_SECONDS: Final = 10
-_DEPARTURE_SECONDS: Final = 5
+_DEPARTURE_SECONDS: Final = 1
+"""How long the room outlives its caller: so long a worker waits for one who left before it came."""
 
 
 @dataclass(frozen=True)
