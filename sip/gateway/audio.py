@@ -18,6 +18,8 @@ import numpy as np
 from baresip import AudioInfo, AudioNotActive, AudioRestarted
 from livekit import rtc
 
+from sip.gateway.narrowband import ROOM_RATE, Narrowing
+
 __all__ = [
     "FRAME_BYTES",
     "SAMPLE_RATE",
@@ -254,12 +256,14 @@ class RoomVoices:
         """Carry one track until it ends or this is cancelled."""
         # The frames of 10 ms are those in which the SDK decodes; longer ones only wait.
         stream = rtc.AudioStream(
-            track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=10, capacity=20
+            track, sample_rate=ROOM_RATE, num_channels=1, frame_size_ms=10, capacity=20
         )
+        narrowing = Narrowing()
         self._waiting[track.sid] = deque(maxlen=self._WAITING)
         try:
             async for event in stream:
-                self._take(track.sid, bytes(event.frame.data))
+                frame = np.frombuffer(event.frame.data, np.int16)
+                self._take(track.sid, narrowing.narrow(frame))
         finally:
             self._waiting.pop(track.sid, None)
             await stream.aclose()
