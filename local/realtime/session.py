@@ -19,7 +19,7 @@ from local.realtime import protocol
 from local.realtime.brain import Brain, Prompt
 from local.realtime.configuration import Configuration, SemanticVad, ServerVad, updated
 from local.realtime.conversation import Conversation, Item, item_from_client
-from local.realtime.formats import Decoder
+from local.realtime.formats import SAMPLE_RATE, Decoder
 from local.realtime.protocol import (
     JsonObject,
     Refusal,
@@ -77,6 +77,8 @@ class RealtimeSession:
     """Writes a turn that may be over while its silence is still being waited for."""
     _speech_item: str | None = None
     _decoder: Decoder = field(default_factory=Decoder)
+    _appended: int = 0
+    """Bytes since the last turn; the ears hold what is no whole window back."""
 
     def __post_init__(self) -> None:
         self._ears = self.engine.ears()
@@ -148,7 +150,7 @@ class RealtimeSession:
             case protocol.Commit():
                 self._commit()
             case protocol.Clear():
-                self._ears.clear()
+                self._forget_turn()
                 self._drop_guess()
                 self._emit(event("input_audio_buffer.cleared"))
             case protocol.CreateResponse():
@@ -205,6 +207,7 @@ class RealtimeSession:
         return self._configuration.audio.input.turn_detection
 
     async def _append(self, pcm: bytes) -> None:
+        self._appended += len(pcm)
         for heard in await self._ears.listen(pcm, self._detection):
             self._heard(heard)
 
@@ -277,21 +280,25 @@ class RealtimeSession:
                 self.engine.voice.prepare(first, speed=speed)
 
     def _commit(self) -> None:
-        samples = self._ears.collected()
-        if len(samples) * 1000 < _SHORTEST_COMMIT_MS * HEARING_RATE:
+        collected = len(self._ears.collected()) * 1000 // HEARING_RATE
+        length = max(collected, self._appended * 1000 // (2 * SAMPLE_RATE))
+        if length < _SHORTEST_COMMIT_MS:
             raise Refusal(
                 "input_audio_buffer_commit_empty",
                 "Error committing input audio buffer: buffer too small. Expected at least "
-                f"{_SHORTEST_COMMIT_MS} ms of audio, but it has "
-                f"{len(samples) * 1000 // HEARING_RATE} ms.",
+                f"{_SHORTEST_COMMIT_MS} ms of audio, but it has {length} ms.",
             )
         self._drop_guess()
         # The client decides when to reply to a turn that it ends itself.
         self._end_turn(self._speech_item or new_id("item"), respond=False)
 
+    def _forget_turn(self) -> None:
+        self._ears.clear()
+        self._appended = 0
+
     def _end_turn(self, item_id: str, *, respond: bool) -> None:
         samples, guess = self._ears.collected(), self._guess
-        self._ears.clear()
+        self._forget_turn()
         self._speech_item = self._guess = None
         length = len(samples) * 1000 // HEARING_RATE
         item = Item(item_id, "message", role="user", spoken=True, audio_ms=length)

@@ -42,18 +42,17 @@ def where() -> str:
     raise AssertionError
 
 
-@pytest.fixture
-def engine(models: Models) -> Engine:
-    """Hear and speak with the real models, decide by the real scripts."""
+def engine_of(models: Models) -> Engine:
+    """Return what hears and speaks with the real models and decides by the real scripts."""
     silero, moonshine, voice = models
     brain = ScriptBrain(load_all(_WORKFLOWS), today=lambda: date(2026, 11, 21))
     return Engine(lambda: VadEars(silero.stream()), moonshine, brain, voice)
 
 
 @pytest.fixture
-async def server(engine: Engine) -> AsyncIterator[RealtimeServer]:
+async def server(models: Models) -> AsyncIterator[RealtimeServer]:
     """The local server, which asks for a key as OpenAI does."""
-    async with serve(Settings(port=0, api_key=KEY), engine) as running:
+    async with serve(Settings(port=0, api_key=KEY), engine_of(models)) as running:
         yield running
 
 

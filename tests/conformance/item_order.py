@@ -24,8 +24,13 @@ class _Item:
 
 @dataclass
 class Items:
-    """One conversation, followed as the server tells it."""
+    """One conversation, followed as the server tells it.
 
+    Attributes:
+        lenient: Whether a transcript may be unfinished in the end.
+    """
+
+    lenient: bool = False
     _order: list[str] = field(default_factory=list)
     _known: dict[str, _Item] = field(default_factory=dict)
     _deleted: set[str] = field(default_factory=set)
@@ -35,9 +40,15 @@ class Items:
     _stopped: str | None = None
     _committed: dict[str, str | None] = field(default_factory=dict)
     _since_ms: int = 0
+    _transcribes: bool = False
+    _to_transcribe: set[str] = field(default_factory=set)
+    _commits: int = 0
+    """Which the client has asked for and not got."""
 
-    def placed(self, event: Event) -> None:
-        """Note where the client wants an item."""
+    def sent(self, event: Event) -> None:
+        """Note where the client wants an item, and that it ends a turn."""
+        if event.get("type") == "input_audio_buffer.commit":
+            self._commits += 1
         if place := event.get("previous_item_id"):
             self._places.add(None if place == "root" else place)
 
@@ -49,7 +60,10 @@ class Items:
     def finish(self) -> None:
         """Check that nothing is left open."""
         for name, item in self._known.items():
-            require(item.done or name in self._deleted, f"{name} was added, but never done")
+            gone = self.lenient and name in self._deleted
+            require(item.done or gone, f"{name} was added, but never done")
+        untold = [name for name in self._to_transcribe if not self._known[name].transcribed]
+        require(not untold or self.lenient, f"the transcripts of {untold} have no end")
         require(not self._committed, f"committed, but never added: {sorted(self._committed)}")
         require(self._stopped is None, f"{self._stopped} stopped, but was never committed")
 
@@ -116,12 +130,16 @@ class Items:
 
     def _was_committed(self, event: Event) -> None:
         name, previous = event["item_id"], event.get("previous_item_id")
-        expected = self._stopped or self._speaking or name
-        require(name == expected, f"{name} is committed instead of {expected}")
+        if name != self._stopped:
+            require(self._commits > 0, f"{name} is committed, but {self._stopped} has stopped")
+            require(self._speaking in (None, name), f"{self._speaking} is being spoken")
+            self._commits -= 1
         require(previous == (self._order[-1] if self._order else None), "committed elsewhere")
         require(name not in self._known, f"{name} is committed twice")
         self._speaking = self._stopped = None
         self._committed[name] = previous
+        if self._transcribes:
+            self._to_transcribe.add(name)
 
     def _cleared(self, event: Event) -> None:
         del event
@@ -129,6 +147,7 @@ class Items:
 
     def _configured(self, event: Event) -> None:
         heard = (event["session"].get("audio") or {}).get("input") or {}
+        self._transcribes = heard.get("transcription") is not None
         if heard.get("turn_detection") is None:
             self._speaking = None
 

@@ -44,18 +44,17 @@ class Transcript:
     _sent: set[str] = field(default_factory=set)
     _unanswered: dict[str, Event] = field(default_factory=dict)
     _session: str | None = None
-    _items: Items = field(default_factory=Items)
+    _items: Items = field(init=False)
     _replies: Replies = field(init=False)
 
     def __post_init__(self) -> None:
-        self._replies = Replies(self.lenient)
+        self._items, self._replies = Items(self.lenient), Replies(self.lenient)
 
     def sent(self, event: Event) -> None:
         """Take a client event in; with an `event_id` it must be answered."""
         self.events.append((True, event))
         kind, name = event.get("type"), event.get("event_id")
-        if kind == "conversation.item.create":
-            self._items.placed(event)
+        self._items.sent(event)
         if name is not None:
             self._sent.add(name)
             if kind != "input_audio_buffer.append":
@@ -120,7 +119,9 @@ class Transcript:
         wanted = asked.get("item_id") or asked.get("item", {}).get("id")
         item = event.get("item") or {}
         if wanted:
-            return bool(wanted == (event.get("item_id") or item.get("id")))
+            place = ("content_index", "audio_end_ms")
+            same = all(event.get(key) == asked[key] for key in place if key in asked)
+            return same and bool(wanted == (event.get("item_id") or item.get("id")))
         if "item" in asked:
             same = all(item.get(key) == asked["item"].get(key) for key in ("type", "role"))
             return same and not self._replies.owns(item["id"])

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, Omit
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from pydantic import BaseModel
 
@@ -20,7 +20,7 @@ from tests.conformance.shape import Event
 
 __all__ = ["HANG", "INSTRUCTIONS", "LONG", "TOOL", "Service", "Talk", "text_item"]
 
-HANG = 30.0
+HANG = 20.0
 _MOST_TOKENS = 800
 """A bound for what a reply of the service may cost: 40 s of audio."""
 
@@ -99,6 +99,7 @@ class Talk:
         async def noted(event: Any) -> None:
             # What the client's resources send goes through here too.
             given = event.model_dump(exclude_unset=True) if isinstance(event, BaseModel) else event
+            given = {key: value for key, value in given.items() if not isinstance(value, Omit)}
             document: Any = {"event_id": f"sent_{next(self._numbers)}", **given}
             self.transcript.sent(document)
             await send(document)
