@@ -16,6 +16,7 @@ import hypothesis
 import pytest
 from dotenv import dotenv_values
 
+from tests.peers.phones import needs_livekit_sip
 from thirdring.home import Home
 
 if TYPE_CHECKING:
@@ -124,10 +125,30 @@ def models() -> Iterator[tuple[SileroModel, Moonshine, Piper]]:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return all parts, worker and delivery included, running for the whole session.
+    """Return all parts, worker and delivery included, running for the whole session."""
+    yield from _living(tmp_path_factory, "gateway")
 
-    They live on an event loop in a thread of its own, for every test has a new loop.
-    """
+
+@pytest.fixture(scope="session")
+def livekit_sip_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return the same with livekit-sip in the gateway's place."""
+    yield from _living(tmp_path_factory, "livekit-sip")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("stack", id="gateway"),
+        pytest.param("livekit_sip_stack", id="livekit-sip", marks=needs_livekit_sip),
+    ]
+)
+def each_side(request: pytest.FixtureRequest) -> Stack:
+    """Return the stack of one SIP side, then of the other."""
+    found: Stack = request.getfixturevalue(request.param)
+    return found
+
+
+def _living(tmp_path_factory: pytest.TempPathFactory, side: str) -> Iterator[Stack]:
+    """Keep a stack on an event loop in a thread of its own, for every test has a new loop."""
     from local.parts import stack as parts  # noqa: PLC0415 - few tests need all of LiveKit
 
     home = Home(tmp_path_factory.mktemp("home"))
@@ -136,7 +157,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     async def live() -> None:
         stop = asyncio.Event()
         configuration = Path(__file__).parents[1] / "thirdring.yaml"
-        wanted = parts.Wanted(worker=True, delivery=True)
+        wanted = parts.Wanted(sip=parts.SipSide(side), worker=True, delivery=True)
         async with parts.stack(home, configuration=configuration, wanted=wanted) as running:
             started.set_result((running, asyncio.get_running_loop(), stop))
             await stop.wait()

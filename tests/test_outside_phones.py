@@ -1,4 +1,4 @@
-"""Phones that others wrote call the whole line: gateway, livekit-server, worker, model, record."""
+"""Phones that others wrote call the whole line: SIP side, livekit-server, worker, model, record."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ pytestmark = [pytest.mark.server, pytest.mark.sip, pytest.mark.timeout(60)]
 @needs_sipp
 @pytest.mark.parametrize("transport", ["u1", "t1"], ids=["UDP", "TCP"])
 async def test_a_call_by_sipp_is_answered_and_recorded(
-    stack: Stack, tmp_path: Path, transport: str
+    each_side: Stack, tmp_path: Path, transport: str
 ) -> None:
     """A PCMA-only caller is answered with PCMA by either transport, and the record says so."""
     caller = new_number()
-    _, port = stack.sip_address
-    await sipp("call.xml", port, tmp_path, transport=transport, number=stack.number, caller=caller)
-    record = await wait_for_record(stack, caller)
+    _, port = each_side.sip_address
+    await sipp(
+        "call.xml", port, tmp_path, transport=transport, number=each_side.number, caller=caller
+    )
+    record = await wait_for_record(each_side, caller)
     assert (record.called_number, record.ending.reason) == (
-        stack.number,
+        each_side.number,
         EndReason.CALLER_HUNG_UP,
     )
     assert record.answered_at is not None
@@ -35,16 +37,16 @@ async def test_a_call_by_sipp_is_answered_and_recorded(
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA"])
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_a_softphone_hears_the_greeting_and_is_recorded(
-    stack: Stack, tmp_path: Path, codec: str, transport: str
+    each_side: Stack, tmp_path: Path, codec: str, transport: str
 ) -> None:
     """Debian's baresip hears a second of speech or more; its call is delivered."""
     caller = new_number()
-    host, port = stack.sip_address
-    target = f"sip:{stack.number}@{host}:{port};transport={transport}"
+    host, port = each_side.sip_address
+    target = f"sip:{each_side.number}@{host}:{port};transport={transport}"
     async with softphone(tmp_path, target, caller=caller, codec=codec, tone=False) as phone:
         await phone.has_listened(4)
         await phone.hang_up()
-    record = await wait_for_record(stack, caller)
+    record = await wait_for_record(each_side, caller)
     assert record.ending.reason is EndReason.CALLER_HUNG_UP
     assert record.turns[0].role is Role.AGENT
     assert phone.heard() > 1

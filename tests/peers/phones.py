@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import struct
@@ -15,13 +16,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-__all__ = ["Softphone", "needs_baresip", "needs_sipp", "sipp", "softphone"]
+__all__ = ["Softphone", "needs_baresip", "needs_livekit_sip", "needs_sipp", "sipp", "softphone"]
 
 _SCENARIOS = Path(__file__).with_name("sipp")
 needs_sipp = pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed")
 needs_baresip = pytest.mark.skipif(
     shutil.which("baresip") is None, reason="baresip is not installed"
 )
+needs_livekit_sip = (
+    pytest.mark.livekit_sip,
+    pytest.mark.skipif(
+        shutil.which(os.environ.get("LIVEKIT_SIP_BIN") or "livekit-sip") is None,
+        reason="livekit-sip is not on PATH, nor named by LIVEKIT_SIP_BIN",
+    ),
+)
+"""The marks of a test that calls through livekit-sip itself."""
 
 
 def _free_udp_port() -> int:
