@@ -21,7 +21,9 @@ export class Call extends EventTarget {
   #about;
   #room = null;
   #microphone = null;
+  #entered = false;
   #over = false;
+  #lostTimer = null;
   #timer = null;
   #farewell = null;
   #agent = null;
@@ -51,6 +53,7 @@ export class Call extends EventTarget {
     this.#room = room;
     this.#follow(room);
     await room.connect(this.#about.url, token, { maxRetries: 0, websocketTimeout: 5000 });
+    this.#entered = true;
     if (this.#over) return void room.disconnect();
     if (!this.#agent) this.#say("ringing");
     this.#timer ??= setTimeout(() => this.#nobody(), ANSWER_SECONDS * 1000);
@@ -136,8 +139,6 @@ export class Call extends EventTarget {
     );
   }
 
-  #lostTimer = null;
-
   #reconnected() {
     clearTimeout(this.#lostTimer);
     this.#lostTimer = null;
@@ -156,6 +157,9 @@ export class Call extends EventTarget {
   #farewellOr(name, details) {
     const told = this.#farewell;
     const detail = told?.message ?? told?.detail;
+    if (told?.reason === "removed" && detail?.startsWith("another browser")) {
+      return { reason: told.reason, problem: this.#problem("taken_over") };
+    }
     if (REFUSALS.includes(told?.reason)) {
       return { reason: told.reason, problem: this.#problem(told.reason, { detail }) };
     }
@@ -164,6 +168,8 @@ export class Call extends EventTarget {
   }
 
   #disconnected(reason) {
+    // Else `connect` fails, and knows more of it.
+    if (!this.#entered) return;
     const R = DisconnectReason;
     if (reason === R.DUPLICATE_IDENTITY) return this.#end({ problem: this.#problem("duplicate") });
     const byHand = [R.ROOM_DELETED, R.PARTICIPANT_REMOVED, R.ROOM_CLOSED].includes(reason);
@@ -202,11 +208,11 @@ export class Call extends EventTarget {
     if (error.problem) return this.#problem(error.problem, error);
     const R = ConnectionErrorReason;
     const text = `${error.message} ${JSON.stringify(error.context ?? "")}`;
-    if (/max participants|exceeded/i.test(text)) return this.#problem("full");
     if (/expired/i.test(text)) return this.#problem("expired");
     if (error.reason === R.NotAllowed) return this.#problem("foreign");
-    if (error.reason === R.ServerUnreachable || error.reason === R.WebSocket) return this.#problem("unreachable");
-    if (error.reason === R.Timeout) return this.#problem("unreachable");
+    if (error.reason === R.ServerUnreachable || error.reason === R.Timeout) return this.#problem("unreachable");
+    // It has found the token good, and did not let us in all the same. A room of our own is new.
+    if (error.reason === R.WebSocket) return this.#problem(this.#about.token ? "full" : "turned_away");
     if (/pc connection|peer connection|negotiat/i.test(text)) return this.#problem("no_media");
     console.warn("call failed", error);
     return this.#problem("unknown", { detail: error.message });

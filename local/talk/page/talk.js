@@ -38,7 +38,7 @@ function notice(found) {
 
 /** A token that we were sent, checked as far as one can without the key; or one for this call. */
 async function getToken() {
-  if (!given.has("token")) return askForToken();
+  if (!about.token) return askForToken();
   const token = given.get("token").trim();
   let claims;
   try {
@@ -225,12 +225,12 @@ document.addEventListener("keydown", (event) => {
 
 async function prepare() {
   try {
-    about = await (await fetch("/about")).json();
+    about = { ...(await (await fetch("/about")).json()), token: given.has("token") };
   } catch {
     return notice(problem("server_gone"));
   }
-  $("business").textContent = given.has("token") ? "A call by token" : about.business;
-  $("line").textContent = given.has("token") ? about.url : phone(about.line);
+  $("business").textContent = about.token ? "A call by token" : about.business;
+  $("line").textContent = about.token ? about.url : phone(about.line);
   document.title = about.business;
   $("call").disabled = false;
 }

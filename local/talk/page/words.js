@@ -67,6 +67,14 @@ export const PROBLEMS = {
     title: "Opened in another window",
     text: "The same token was used once more, and a token is for one window at a time.",
   },
+  taken_over: {
+    title: "This token has a call already",
+    text: "It was open in another window. That call has ended, too; press to begin a new one.",
+  },
+  turned_away: {
+    title: "livekit-server took no call",
+    text: "It answers at {url}, but did not open the room. Its log says why.",
+  },
   nobody: {
     title: "Nobody answered",
     text: "No worker took the call within {seconds} seconds. Is “agent.py dev” running? If so, it may be at its capacity.",
