@@ -21,6 +21,9 @@ _PHONES_AND_PEOPLE = frozenset(
     }
 )
 
+_UNSAID = frozenset({None, rtc.DisconnectReason.UNKNOWN_REASON})
+_SUCCESSOR_SECONDS = 0.1
+
 _KEYS = frozenset("0123456789ABCD*#")
 
 
@@ -98,15 +101,26 @@ class _Follower:
         if ours and digit.digit in _KEYS:
             self._events.digit(digit.digit)
 
-    def on_disconnected(self, participant: rtc.RemoteParticipant) -> None:
+    def on_connected(self, participant: rtc.RemoteParticipant) -> None:
+        # The room holds one participant of a name: it has taken ours' place.
         if participant.identity == self._identity:
-            self.leave(participant.disconnect_reason)
+            self.leave(rtc.DisconnectReason.DUPLICATE_IDENTITY)
+
+    def on_disconnected(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity != self._identity:
+            return
+        reason = participant.disconnect_reason
+        if reason in _UNSAID:
+            # So leaves, too, whose place is taken: that the other one came is told next.
+            asyncio.get_running_loop().call_later(_SUCCESSOR_SECONDS, self.leave, reason)
+        else:
+            self.leave(reason)
 
     def leave(self, reason: rtc.DisconnectReason.ValueType | None) -> None:
         if not self._left:
             self._left = True
             twice = reason == rtc.DisconnectReason.DUPLICATE_IDENTITY
-            detail = f"another browser joined as {self._identity}" if twice else None
+            detail = "somebody joined with the same identity" if twice else None
             self._events.left(caller_left(reason, answered=self._answered), detail)
 
 
@@ -118,6 +132,7 @@ def follow(room: rtc.Room, participant: rtc.RemoteParticipant, events: CallerEve
     follower = _Follower(participant, events)
     room.on("participant_attributes_changed", follower.on_attributes)
     room.on("sip_dtmf_received", follower.on_digit)
+    room.on("participant_connected", follower.on_connected)
     room.on("participant_disconnected", follower.on_disconnected)
     room.on("disconnected", follower.leave)
     follower.check_answer()

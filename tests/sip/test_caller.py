@@ -22,21 +22,29 @@ DIGITS = {"1": 1, "#": 11}
 
 
 @asynccontextmanager
-async def joined(livekit: Mapping[str, str], name: str, kind: str) -> AsyncIterator[rtc.Room]:
+async def joined(
+    livekit: Mapping[str, str], name: str, kind: str, *, identity: str | None = None
+) -> AsyncIterator[rtc.Room]:
     """Join the room `name` as somebody of this kind, called as the kind is."""
     token = (
         api.AccessToken(livekit["LIVEKIT_API_KEY"], livekit["LIVEKIT_API_SECRET"])
-        .with_identity(kind)
+        .with_identity(identity or kind)
         .with_kind(kind)  # type: ignore[arg-type]  # one of its literals
         .with_grants(api.VideoGrants(room_join=True, room=name))
         .to_jwt()
     )
     room = rtc.Room()
     await room.connect(livekit["LIVEKIT_URL"], token)
+    source = rtc.AudioSource(48000, 1)
+    if kind != "agent":
+        # Whoever publishes nothing is shown to the others 3 s later.
+        microphone = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+        await room.local_participant.publish_track(microphone)
     try:
         yield room
     finally:
         await room.disconnect()
+        await source.aclose()
 
 
 @dataclass
@@ -102,6 +110,55 @@ async def test_who_comes_later_is_waited_for(livekit: dict[str, str], agent: rtc
     coming = asyncio.create_task(arrival(agent, timeout=HANG))
     async with joined(livekit, agent.name, "egress"), joined(livekit, agent.name, "standard"):
         assert (await coming).identity == "standard"
+
+
+async def test_a_phone_is_the_caller_whoever_was_first(
+    livekit: dict[str, str], agent: rtc.Room
+) -> None:
+    """Somebody who watches from a browser is not taken for it, nor missed when they leave."""
+    reported = Reports()
+    async with joined(livekit, agent.name, "standard"):
+        assert (await arrival(agent, timeout=HANG)).identity == "standard"
+        async with joined(livekit, agent.name, "sip"):
+            async with asyncio.timeout(HANG):
+                while "sip" not in agent.remote_participants:  # noqa: ASYNC110 - the server decides
+                    await asyncio.sleep(0.02)
+            found = await arrival(agent, timeout=HANG)
+            assert found.identity == "sip"
+            follow(agent, found, reported.events)
+    await reported.until(EndReason.ABANDONED)
+
+
+async def test_of_two_browsers_the_first_is_the_caller(
+    livekit: dict[str, str], agent: rtc.Room
+) -> None:
+    """The order of joining decides, not that of names."""
+    async with joined(livekit, agent.name, "standard", identity="z"):
+        await arrival(agent, timeout=HANG)
+        async with joined(livekit, agent.name, "standard", identity="a"):
+            async with asyncio.timeout(HANG):
+                while len(agent.remote_participants) < 2:  # noqa: ASYNC110 - the server decides
+                    await asyncio.sleep(0.02)
+            assert (await arrival(agent, timeout=HANG)).identity == "z"
+
+
+async def test_whose_place_is_taken_was_removed(livekit: dict[str, str], agent: rtc.Room) -> None:
+    """A second page with the same token throws the first one out; that is no hang-up."""
+    reported = Reports()
+    async with joined(livekit, agent.name, "standard"):
+        follow(agent, await arrival(agent, timeout=HANG), reported.events)
+        async with joined(livekit, agent.name, "standard"):
+            await reported.until("answered", EndReason.REMOVED)
+
+
+async def test_a_room_that_goes_ends_the_wait(livekit: dict[str, str], agent: rtc.Room) -> None:
+    """Nobody can come into it any more."""
+    waiting = asyncio.create_task(arrival(agent, timeout=HANG * 5))
+    await asyncio.sleep(0)  # it listens now
+    async with api.LiveKitAPI() as server:
+        await server.room.delete_room(api.DeleteRoomRequest(room=agent.name))
+    with pytest.raises(TimeoutError, match="the room has gone"):
+        await asyncio.wait_for(waiting, HANG)
 
 
 async def test_nobody_comes(agent: rtc.Room) -> None:
