@@ -109,7 +109,7 @@ class _Message(_Created):
 
 class _Call(_Created):
     type: Literal["function_call"]
-    call_id: str
+    call_id: str | None = None
     name: str
     arguments: str
 
@@ -153,7 +153,7 @@ def item_from_client(document: JsonObject, *, at: str = "item") -> Item:
             identity,
             "function_call",
             role="assistant",
-            call_id=parsed.call_id,
+            call_id=parsed.call_id or new_id("call"),
             name=parsed.name,
             arguments=parsed.arguments,
         )
