@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_HANDLES: Final = 1000
 _SOURCE_WAIT: Final = 0.5
+_UNSEEN: Final = "its INVITE is longer than 8 kB, and where it came from cannot be seen"
 
 
 async def serve(
@@ -120,8 +121,10 @@ class _Desk:
             with self.trace.holds(sip.call_id, call.note_hold):
                 await call.run()
             return
+        why = "its address is not in gateway.allowed_addresses" if sources else _UNSEEN
         logger.warning(
-            "gateway refused a call from an address that is not in gateway.allowed_addresses",
+            "gateway refused a call: %s",
+            why,
             extra={"sources": sorted(map(str, sources)), "caller": caller},
         )
         try:

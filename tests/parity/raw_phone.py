@@ -21,7 +21,7 @@ from local.caller.sip_message import (
 )
 from tests.sip.gateway.sip_phone import loud
 
-__all__ = ["RawPhone", "raw_phone", "sdp"]
+__all__ = ["RawPhone", "raw_media", "raw_phone", "sdp"]
 
 _SILENCE = {0: b"\xff" * 160, 8: b"\xd5" * 160}
 _NAMES = {0: "PCMU", 8: "PCMA", 9: "G722", 18: "G729"}
@@ -238,6 +238,16 @@ class RawPhone(asyncio.DatagramProtocol):
         await self.until(lambda: bool(loud_ones()), timeout)
         return loud_ones()[0]
 
+    async def until_quiet(self, seconds: float = 0.2) -> None:
+        """Wait until no packet of audio has come for so long."""
+        async with asyncio.timeout(20):
+            while True:
+                self.news.clear()
+                try:
+                    await asyncio.wait_for(self.news.wait(), seconds)
+                except TimeoutError:
+                    return
+
     async def stream(self) -> None:
         """Send a packet every 20 ms: what `voice` holds, else silence."""
         due, sequence = time.monotonic(), secrets.randbelow(30000)
@@ -270,6 +280,17 @@ async def _read(reader: asyncio.StreamReader, phone: RawPhone) -> None:
         length = next(line for line in lines if line.startswith("content-length:"))
         body = await reader.readexactly(int(length.partition(":")[2]))
         phone.datagram_received(head + body, None)
+
+
+@asynccontextmanager
+async def raw_media(phone: RawPhone) -> AsyncIterator[int]:
+    """Let the phone send and hear at another port, which is returned."""
+    phone.media.close()
+    loop = asyncio.get_running_loop()
+    phone.media, _ = await loop.create_datagram_endpoint(
+        lambda: _Media(phone), local_addr=("127.0.0.1", 0)
+    )
+    yield phone.media_port
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +15,9 @@ from livekit import api
 from sip.gateway import GatewayAddress, Patience, serve
 from thirdring.access import LiveKitAccess
 from thirdring.settings import Business, GatewaySettings, Line, Settings
+
+if TYPE_CHECKING:
+    from tests.sip.gateway.raw_line import RawLine
 
 LINE = "+12025550142"
 
@@ -86,3 +89,18 @@ def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
             await asyncio.gather(serving, return_exceptions=True)
 
     return run
+
+
+@pytest.fixture
+async def raw_line(
+    request: pytest.FixtureRequest,
+    run_gateway: RunGateway,
+    server: api.LiveKitAPI,
+    access: LiveKitAccess,
+) -> AsyncIterator[RawLine]:
+    """Start a gateway for phones on raw SIP; a parameter is its patience."""
+    from tests.sip.gateway.raw_line import RawLine  # noqa: PLC0415 - it needs `LINE` of this module
+
+    patience: Patience = getattr(request, "param", Patience())
+    async with run_gateway(patience=patience) as address:
+        yield RawLine((address.host, address.port), server, access)
