@@ -15,7 +15,8 @@ from pathlib import Path
 import aiohttp
 import numpy as np
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
+from yarl import URL
 
 from local.caller.voice import Voice, resample
 from local.parts.stack import Stack
@@ -25,6 +26,7 @@ from thirdring.record import Record
 
 __all__ = [
     "Visit",
+    "artefacts",
     "chromium",
     "jobs",
     "needs_chromium",
@@ -41,6 +43,11 @@ PATIENCE = 20_000
 """Milliseconds for what the page shows; a hang, not a measure."""
 
 _RATE = 48_000
+
+
+def artefacts(tmp_path: Path) -> Path:
+    """Return where pictures are kept for people to look at."""
+    return Path(os.environ.get("THIRDRING_ARTIFACTS") or tmp_path)
 
 
 def speak(path: Path, voice: Voice, *steps: str | float) -> Path:
@@ -86,16 +93,30 @@ class Visit:
 
     Attributes:
         complaints: What the browser's console has shown as an error.
-        asked: The origins that the page has sent requests to.
+        asked_for: The paths that the page has sent requests to.
+        origins: The hosts that it has sent them to.
     """
 
     page: Page
     complaints: list[str] = field(default_factory=list)
-    asked: set[str] = field(default_factory=set)
+    asked_for: set[str] = field(default_factory=set)
+    origins: set[str] = field(default_factory=set)
 
     async def call(self) -> None:
         """Press the big button."""
         await self.page.locator("#call").click()
+
+    async def call_of_its_own(self) -> str:
+        """Press it; return the room of the token that the page got."""
+        async with self.page.expect_response("**/call") as asked:
+            await self.call()
+        room: str = (await (await asked.value).json())["room"]
+        return room
+
+    async def state(self, name: str) -> None:
+        """Wait until the page shows this state of the call."""
+        wanted = self.page.locator(f"body[data-state={name}]")
+        await expect(wanted).to_be_attached(timeout=PATIENCE)
 
     async def phase(self, name: str) -> None:
         """Wait until the page is idle, calling, talking, or at the end of the call."""
@@ -113,6 +134,12 @@ class Visit:
         folder.mkdir(parents=True, exist_ok=True)
         await self.page.screenshot(path=folder / f"{name}.png", full_page=True)
 
+    def count(self, request: Request) -> None:
+        """Remember where a request went."""
+        url = URL(request.url)
+        self.asked_for.add(url.path)
+        self.origins.add(url.authority)
+
     def note(self, message: ConsoleMessage) -> None:
         """Remember an error of the console."""
         if message.type == "error":
@@ -126,31 +153,30 @@ async def visit(
     *,
     token: str | None = None,
     url: str | None = None,
+    access: LiveKitAccess | None = None,
     microphone: bool = True,
     width: int = 1100,
-    dark: bool = False,
 ) -> AsyncIterator[Visit]:
     """Serve the page and open it.
 
     Args:
         token: One that was sent to us; else the page asks for its own.
-        url: Another livekit-server than the stack's.
+        url: Where livekit-server is said to be.
+        access: Another livekit-server than the stack's.
         microphone: Whether the person allows it.
     """
-    access = LiveKitAccess.from_environment(stack.environ)
+    access = access or LiveKitAccess.from_environment(stack.environ)
     if url is not None:
         access = access.model_copy(update={"url": url})
     business = stack.settings.businesses[0]
-    context = await browser.new_context(
-        viewport={"width": width, "height": 780}, color_scheme="dark" if dark else "light"
-    )
+    context = await browser.new_context(viewport={"width": width, "height": 780})
     # Whatever is not granted is refused.
     await context.grant_permissions(["microphone" if microphone else "geolocation"])
     async with serving(access, business, business.lines[0]) as address:
         shown = Visit(await context.new_page())
         shown.page.on("console", shown.note)
         shown.page.on("pageerror", lambda error: shown.complaints.append(str(error)))
-        shown.page.on("request", lambda request: shown.asked.add(request.url.split("/")[2]))
+        shown.page.on("request", shown.count)
         target = address if token is None else f"{address.partition('#')[0]}#token={token}"
         await shown.page.goto(target)
         await expect(shown.page.locator("#call")).to_be_enabled()

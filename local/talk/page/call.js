@@ -11,7 +11,7 @@ const { Room, RoomEvent, Track, DisconnectReason, ConnectionErrorReason, Partici
 setLogLevel("warn");
 
 const ANSWER_SECONDS = 5;
-const RECONNECT_SECONDS = 6;
+const RECONNECT_SECONDS = 5;
 const FAREWELL_SECONDS = 1.5;
 const REFUSALS = ["not_in_service", "room_taken"];
 const TOPIC = "thirdring.events";
@@ -157,7 +157,7 @@ export class Call extends EventTarget {
   #farewellOr(name, details) {
     const told = this.#farewell;
     const detail = told?.message ?? told?.detail;
-    if (told?.reason === "removed" && detail?.startsWith("another browser")) {
+    if (told?.reason === "removed" && detail?.includes("joined")) {
       return { reason: told.reason, problem: this.#problem("taken_over") };
     }
     if (REFUSALS.includes(told?.reason)) {

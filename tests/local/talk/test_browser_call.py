@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from local.caller.voice import CallerVoice
 from local.parts.stack import Stack
 from tests.peers.browser import (
     PATIENCE,
+    artefacts,
     chromium,
     needs_chromium,
     record_of,
@@ -23,11 +23,6 @@ from tests.peers.browser import (
 )
 
 pytestmark = [pytest.mark.server, needs_chromium]
-
-
-def artefacts(tmp_path: Path) -> Path:
-    chosen = os.environ.get("THIRDRING_ARTIFACTS")
-    return Path(chosen) if chosen else tmp_path
 
 
 @pytest.mark.timeout(90)
@@ -44,9 +39,7 @@ async def test_a_browser_calls_the_line(
     async with chromium(microphone) as browser, visit(browser, stack) as shown:
         page = shown.page
         await shown.picture(pictures, "before")
-        async with page.expect_response("**/call") as asked:
-            await shown.call()
-        room = (await (await asked.value).json())["room"]
+        room = await shown.call_of_its_own()
         await shown.phase("talking")
         agent = page.locator("#conversation .agent")
         await expect(
@@ -70,7 +63,7 @@ async def test_a_browser_calls_the_line(
         assert await page.evaluate("document.documentElement.scrollWidth") == 360
         said = await page.locator("#conversation .turn .text").all_inner_texts()
         ending = await page.locator("#ending").inner_text()
-        complaints, origins = shown.complaints, shown.asked
+        complaints, origins = shown.complaints, shown.origins
     record = await record_of(stack, room)
     sys.stdout.write(f"slot free {freed:.2f} s after the end\n")
     assert ending == "The agent said goodbye and hung up."
