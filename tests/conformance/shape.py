@@ -15,7 +15,14 @@ from openai.types.realtime import (
 )
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["Event", "client_models", "members", "server_models", "shape_problems"]
+__all__ = [
+    "Event",
+    "client_models",
+    "client_problems",
+    "members",
+    "server_models",
+    "shape_problems",
+]
 
 Event = dict[str, Any]
 
@@ -46,7 +53,16 @@ def server_models() -> dict[str, type[BaseModel]]:
     return _by_type(RealtimeServerEvent)
 
 
+_CLIENT = client_models()
 _SERVER = server_models()
+
+
+def client_problems(event: Event) -> list[str]:
+    """Return what is wrong with a client event."""
+    model = _CLIENT.get(event["type"])
+    if model is None:
+        return [f"unknown event type {event['type']!r}"]
+    return _problems(event, model, additions=False)
 
 
 def shape_problems(event: Event, *, additions: bool = False) -> list[str]:
@@ -59,6 +75,11 @@ def shape_problems(event: Event, *, additions: bool = False) -> list[str]:
     model = _SERVER.get(kind) if isinstance(kind, str) else None
     if model is None:
         return [] if additions and isinstance(kind, str) else [f"unknown event type {kind!r}"]
+    return _problems(event, model, additions=additions)
+
+
+def _problems(event: Event, model: type[BaseModel], *, additions: bool) -> list[str]:
+    kind = event["type"]
     try:
         parsed = model.model_validate_json(json.dumps(event), strict=True)
     except ValidationError as error:
