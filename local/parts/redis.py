@@ -68,6 +68,7 @@ def _answers_ping(port: int) -> Probe:
                     return await reader.readline() == b"+PONG\r\n"
                 finally:
                     writer.close()
+                    await writer.wait_closed()
         except (OSError, TimeoutError):
             return False
 

@@ -143,6 +143,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return "no URL such as wss://example.livekit.cloud"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    number = getattr(cause, "errno", None) or 0
     # asyncio says "Connect call failed" for every cause; the codes of name resolution are negative.
-    return os.strerror(number) if number > 0 else str(cause) or type(cause).__name__
+    number, words = getattr(cause, "errno", None) or 0, getattr(cause, "strerror", None)
+    return os.strerror(number) if number > 0 else words or str(cause) or type(cause).__name__
