@@ -73,6 +73,8 @@ TOPIC: Final = "thirdring.events"
 _LONGEST_PACKET: Final = 15 * 1024
 _LONGEST_PART: Final = 3000
 _SENDING_SECONDS: Final = 0.5
+_ARRIVING_SECONDS: Final = 0.3
+"""From a packet's leaving here to its being at the browser, at most: nothing tells of that."""
 
 
 class _Happening(BaseModel):
@@ -216,9 +218,10 @@ class Packets:
             self._last = asyncio.create_task(self._send(packet(happening), after=self._last))
 
     async def sent(self) -> None:
-        """Wait until all has left, half a second at most."""
+        """Wait until all has arrived, as far as one can know; 0.8 s at most."""
         if self._last is not None:
             await asyncio.wait([self._last], timeout=_SENDING_SECONDS)
+            await asyncio.sleep(_ARRIVING_SECONDS)
 
     async def _send(self, data: bytes, *, after: asyncio.Task[None] | None) -> None:
         if after is not None:
