@@ -98,13 +98,15 @@ class Pace:
         self._hole = 0
         return frames
 
-    def takes(self, now: float, *, quiet: bool) -> bool:
-        """Count one frame of the caller; tell whether it is to be sent.
+    def skip(self) -> None:
+        """Note that sound is left out before what comes next: nothing is to be made up for."""
+        self._hole = self._MOST
 
-        Args:
-            quiet: Nobody would miss it, so of a phone whose clock is fast it is the one to drop.
-        """
-        if self._sent_until - now > self._AHEAD - (self._LEFT if quiet else 0):
+    def takes(self, now: float, frame: bytes) -> bool:
+        """Count one frame of the caller; tell whether it is to be sent."""
+        ahead = self._sent_until - now
+        # Of a phone whose clock is fast the frames to leave out are those that nobody misses.
+        if ahead > self._AHEAD or (ahead > self._AHEAD - self._LEFT and is_quiet(frame)):
             self.dropped += 1
             return False
         self._sent_until += _FRAME_SECONDS
@@ -135,6 +137,7 @@ class CallerVoice:
     _NEXT: Final = 0.018
     _NEAR: Final = 0.001
     _QUIET: Final = 0.005
+    _BACKLOG: Final = 12 * FRAME_BYTES
 
     def __init__(self, source: rtc.AudioSource, audio: CallAudio) -> None:
         self._source = source
@@ -160,10 +163,20 @@ class CallerVoice:
             await asyncio.sleep(self._NEAR if idle < 40 else self._QUIET)
 
     def _read(self) -> bytes:
+        """Return what has come, but no more than the latest `_BACKLOG`."""
+        pcm = b""
         try:
-            return self._audio.read(20 * FRAME_BYTES)
+            while more := self._audio.read(self._BACKLOG):
+                if pcm:
+                    # A burst after a stall, or a machine that is too busy: what is old would delay
+                    # all that follows.
+                    self._pace.skip()
+                pcm = (pcm + more)[-self._BACKLOG :]
+                if len(more) < self._BACKLOG:
+                    break
         except (AudioNotActive, AudioRestarted):
-            return b""
+            return pcm
+        return pcm
 
     async def _capture(self, pcm: bytes) -> None:
         whole = len(pcm) - len(pcm) % FRAME_BYTES
@@ -173,7 +186,7 @@ class CallerVoice:
         for frame in concealed(self._last, missing):
             await self._send(frame)
         for frame in frames:
-            if self._pace.takes(time.monotonic(), quiet=is_quiet(frame)):
+            if self._pace.takes(time.monotonic(), frame):
                 await self._send(frame)
         self._last = (*self._last, *frames)[-2:]
 

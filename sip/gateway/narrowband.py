@@ -25,7 +25,8 @@ def _low_pass() -> NDArray[np.float32]:
     """Return a filter of linear phase: flat to 3.4 kHz, 50 dB down where 3.4 kHz would alias to."""
     time = np.arange(_TAPS) - (_TAPS - 1) / 2
     taps = np.sinc(2 * _CUTOFF / ROOM_RATE * time) * np.kaiser(_TAPS, 4.5)
-    return (taps / taps.sum()).astype(np.float32)
+    flat: NDArray[np.float32] = (taps / taps.sum()).astype(np.float32)
+    return flat
 
 
 _LOW_PASS: Final = _low_pass()

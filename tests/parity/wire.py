@@ -5,6 +5,7 @@ A plan is a plain list, so a fault of the network is a list comprehension over i
 
 from __future__ import annotations
 
+import math
 import random
 import select
 import socket
@@ -12,30 +13,30 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from local.caller.g711 import Samples, alaw_decode, alaw_encode, mulaw_decode, mulaw_encode
-from local.caller.rtp import CLOCK_RATE, RtpPacket, digit_payloads, parse_rtp
+from local.caller.rtp import CLOCK_RATE, RtpPacket, parse_rtp
 from local.caller.voice import tone
 
 __all__ = [
-    "BEAT",
-    "Beat",
+    "EVERY",
     "Heard",
     "Timed",
     "Wire",
     "beats",
-    "beats_in",
-    "key",
+    "delays",
     "linear",
     "lost",
     "packets",
+    "pitch_of",
     "wire",
 ]
 
-BEAT = 1400.0
+EVERY = 0.5
+_PITCHES = (700.0, 1100.0, 1500.0, 1900.0)
 _LAWS = {0: mulaw_encode, 8: alaw_encode}
 _UNLAWS = {0: mulaw_decode, 8: alaw_decode}
 
@@ -92,36 +93,18 @@ def packets(
     ]
 
 
-def key(digit: str, like: RtpPacket, kind: int, at: float, *, held: int = 5) -> list[Timed]:
-    """Return a pressed key of `held` packets and three ends, in the stream of `like`."""
-    return [
-        Timed(
-            at + 0.02 * number,
-            replace(
-                like,
-                payload_type=kind,
-                sequence=(like.sequence + 1 + number) & 0xFFFF,
-                payload=payload,
-                marker=number == 0,
-            ),
-        )
-        for number, payload in enumerate(digit_payloads(digit, packets=held))
-    ]
-
-
 def lost(plan: Sequence[Timed], share: float, seed: int = 7) -> list[Timed]:
     """Return a plan of which `share` is lost, always the same packets."""
     chance = random.Random(seed)
     return [one for one in plan if chance.random() >= share]
 
 
-def beats(seconds: float, every: float = 0.4, length: int = 40) -> Samples:
-    """Return short tones in silence; the first comes after `every`."""
+def beats(seconds: float) -> Samples:
+    """Return a short tone every half second in silence, each unlike the three before it."""
     sound = np.zeros(round(seconds * CLOCK_RATE), np.int16)
-    beat = tone(BEAT, length)
-    for number in range(1, round(seconds / every)):
-        start = round(number * every * CLOCK_RATE)
-        sound[start : start + len(beat)] = beat[: len(sound) - start]
+    for number in range(1, round(seconds / EVERY)):
+        start = round(number * EVERY * CLOCK_RATE)
+        sound[start : start + 400] = tone(_PITCHES[number % len(_PITCHES)], 50)
     return sound
 
 
@@ -130,26 +113,40 @@ def linear(packet: RtpPacket) -> Samples:
     return _UNLAWS[packet.payload_type](packet.payload)
 
 
-@dataclass(frozen=True)
-class Beat:
-    """A short tone that was heard, and when its first 10 ms were."""
+def delays(frames: Sequence[tuple[float, Samples]], begun: float, seconds: float) -> list[float]:
+    """Return how much later than it was sent each beat was heard; infinite for a lost one.
 
-    at: float
-    loudest: int
+    Args:
+        frames: What was heard, with times.
+        begun: When the sound of `beats(seconds)` began.
+    """
+    heard = _beats_in(frames)
+    found: list[float] = []
+    for number in range(1, round(seconds / EVERY)):
+        sent, pitch = begun + number * EVERY, _PITCHES[number % len(_PITCHES)]
+        after = (at - sent for at, of in heard if abs(of - pitch) < 90 and -0.05 < at - sent < 1.9)
+        found.append(next(after, math.inf))
+    return found
 
 
-def beats_in(frames: Sequence[tuple[float, Samples]], least: int = 2000) -> list[Beat]:
-    """Return the tones in frames with their times; 100 ms of quiet separates two."""
-    found: list[Beat] = []
+def _beats_in(frames: Sequence[tuple[float, Samples]]) -> list[tuple[float, float]]:
+    """Return time and pitch of each stretch of loud frames; 60 ms of quiet end one."""
+    stretches: list[tuple[float, list[Samples]]] = []
     last = -1.0
     for at, samples in frames:
-        peak = int(np.abs(samples.astype(np.int32)).max(initial=0))
-        if peak < least:
+        if not len(samples) or int(np.abs(samples.astype(np.int32)).max()) < 2000:
             continue
-        if at - last > 0.1:
-            found.append(Beat(at, peak))
+        if at - last > 0.06:
+            stretches.append((at, []))
+        stretches[-1][1].append(samples)
         last = at
-    return found
+    return [(at, pitch_of(np.concatenate(sound))) for at, sound in stretches]
+
+
+def pitch_of(sound: Samples) -> float:
+    """Return the frequency of a sine in Hz."""
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 1 << 16))
+    return float(spectrum.argmax() * CLOCK_RATE / (1 << 16))
 
 
 class Wire:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+from typing import cast
 
-from sip.gateway.audio import FRAME_BYTES, Fill, Pace, concealed, is_quiet, mixed
+from livekit import rtc
+
+from sip.gateway.audio import (
+    FRAME_BYTES,
+    CallAudio,
+    CallerVoice,
+    Fill,
+    Pace,
+    concealed,
+    is_quiet,
+    mixed,
+)
 
 _PACKET = 0.02
+_QUIET = bytes(FRAME_BYTES)
+_LOUD = b"\x00\x20" * (FRAME_BYTES // 2)
 
 
 def _play(pace: Pace, arrivals: list[float], *, quiet: bool = False) -> tuple[int, int]:
@@ -14,7 +29,7 @@ def _play(pace: Pace, arrivals: list[float], *, quiet: bool = False) -> tuple[in
     sent = filled = 0
     for now in arrivals:
         filled += pace.arrived(now, _PACKET)
-        sent += sum(pace.takes(now, quiet=quiet) for _ in range(2))
+        sent += sum(pace.takes(now, _QUIET if quiet else _LOUD) for _ in range(2))
     return sent, filled
 
 
@@ -65,6 +80,14 @@ def test_what_waited_for_us_is_no_loss() -> None:
     assert pace.arrived(0.08, 4 * _PACKET) == 0
 
 
+def test_what_is_left_out_on_purpose_is_not_made_up_for() -> None:
+    """Where a backlog was skipped, nothing stands in for it."""
+    pace = Pace(0.0)
+    _play(pace, [0.0])
+    pace.skip()
+    assert pace.arrived(0.5, _PACKET) == 0
+
+
 def test_a_burst_is_let_through_up_to_a_tenth_of_a_second() -> None:
     """What came late is not lost, but a delay never builds up."""
     pace = Pace(1.0)
@@ -104,6 +127,42 @@ def test_a_lost_packet_is_the_one_before_it_at_half_its_level() -> None:
 
 def _after(fill: Fill, stock: int, *, quiet: bool, frames: int = 400) -> list[int]:
     return [fill.copies(stock, quiet=quiet) for _ in range(frames)]
+
+
+class _Sound:
+    """The sound of a call of which more has come than anybody has read."""
+
+    def __init__(self, frames: int) -> None:
+        self._waiting = b"".join(struct.pack("<h", number) * 80 for number in range(frames))
+        self._reads = 0
+        self.read_out = asyncio.Event()
+
+    def read(self, most: int) -> bytes:
+        taken, self._waiting = self._waiting[:most], self._waiting[most:]
+        if not taken:
+            self._reads += 1
+        if self._reads > 1:
+            self.read_out.set()
+        return taken
+
+
+class _Track:
+    def __init__(self) -> None:
+        self.frames: list[int] = []
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        self.frames.append(frame.data[0])
+
+
+async def test_a_backlog_is_left_out() -> None:
+    """Of a second that nobody has read the latest 120 ms are sent, from their start on."""
+    sound, track = _Sound(100), _Track()
+    voice = CallerVoice(cast("rtc.AudioSource", track), cast("CallAudio", sound))
+    running = asyncio.create_task(voice.run())
+    await asyncio.wait_for(sound.read_out.wait(), 10)
+    running.cancel()
+    assert len(track.frames) >= 8
+    assert track.frames == list(range(88, 88 + len(track.frames)))
 
 
 def test_speech_passes_frame_by_frame() -> None:
