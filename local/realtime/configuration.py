@@ -118,9 +118,9 @@ class RetentionRatio(_Section):
 
 
 class Reasoning(_Section):
-    """How much a model would think; any word for it."""
+    """How much a model would think."""
 
-    effort: str | None = None
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
 
 
 def _checked_choice(choice: str | JsonObject) -> str | JsonObject:

@@ -223,6 +223,8 @@ def parse(frame: str | bytes) -> ClientEvent:
         document = json.loads(frame)
     except (ValueError, RecursionError) as error:
         raise Refusal("invalid_json", f"The event is not valid JSON: {error}") from None
+    if "\\u" in frame and not _is_text(document):
+        raise Refusal("invalid_json", "The event has half a surrogate pair, which is no character.")
     if not isinstance(document, dict):
         raise Refusal("invalid_json", "An event is a JSON object with a `type`.")
     if _is_deep(document):
@@ -231,6 +233,14 @@ def parse(frame: str | bytes) -> ClientEvent:
         return _CLIENT_EVENT.validate_python(document)
     except ValidationError as error:
         raise _refusal(document, error) from None
+
+
+def _is_text(document: Any) -> bool:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def _is_deep(document: JsonObject) -> bool:
@@ -270,8 +280,11 @@ def _place(document: Any, location: tuple[int | str, ...], *, missing: bool) -> 
     """Return pydantic's location without the tags of unions, which are no fields."""
     path: list[str] = []
     for step in location:
-        known = document if isinstance(document, dict) else ()
-        if step in known or (isinstance(document, list | tuple) and isinstance(step, int)):
+        if isinstance(document, list | tuple):
+            known: Any = range(len(document))
+        else:
+            known = document if isinstance(document, dict) else ()
+        if step in known:
             document = document[step]
             path.append(str(step))
     return [*path, str(location[-1])] if missing else path

@@ -14,7 +14,7 @@ from local.realtime.brain.script import load_all
 from local.realtime.server import RealtimeServer, Settings, serve
 from local.realtime.session import Engine
 from local.realtime.turns import VadEars
-from tests.conformance.talk import Service
+from tests.conformance.talk import Service, Talk
 from thirdring.settings import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -70,3 +70,14 @@ def service(where: str, request: pytest.FixtureRequest) -> Service:
 async def question(models: Models) -> bytes:
     """A caller who asks for the hours, and then waits for a second."""
     return await models[2].say("Hello, when are you open on Monday?") + _SILENCE
+
+
+@pytest.fixture
+async def talk() -> AsyncIterator[Talk]:
+    """A session that loads no speech models."""
+    settings = Settings(port=0, reflex=True, greeting_seconds=0.1)
+    async with (
+        serve(settings) as server,
+        Service(DEFAULT_MODEL, "none", server.url).talk() as talk,
+    ):
+        yield talk

@@ -49,7 +49,7 @@ class Items:
         """Note where the client wants an item, and that it ends a turn."""
         if event.get("type") == "input_audio_buffer.commit":
             self._commits += 1
-        if place := event.get("previous_item_id"):
+        if isinstance(place := event.get("previous_item_id"), str):
             self._places.add(None if place == "root" else place)
 
     def received(self, event: Event) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Broken: TypeAlias = "Callable[[Scribe, Voice], AbstractAsyncContextManager[Client]]"
 
+HALF = '{"type": "session.update", "session": {"instructions": "\\ud83d"}}'
 DEEP = '{"type": "session.update", "session": {"tracing": ' + "[" * 300 + "]" * 300 + "}}"
 
 
@@ -73,9 +74,9 @@ async def test_a_voice_that_fails_fails_the_response(broken: Broken) -> None:
             assert response["status_details"]["error"]["code"] == "internal_error"
 
 
-@pytest.mark.parametrize("frame", [DEEP, b"\x00\x01"])
+@pytest.mark.parametrize("frame", [DEEP, HALF, b"\x00\x01"])
 async def test_a_frame_that_cannot_be_read_is_refused(reflex: Client, frame: str | bytes) -> None:
-    """Too many levels and binary frames are errors, and the session's settings stay writable."""
+    """Too deep, no characters or binary: an error, and the session's settings stay writable."""
     await reflex.socket.send_frame(
         frame if isinstance(frame, bytes) else frame.encode(),
         aiohttp.WSMsgType.BINARY if isinstance(frame, bytes) else aiohttp.WSMsgType.TEXT,
