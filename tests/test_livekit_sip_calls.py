@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.caller.script import load_script
+from local.caller.script import Script, load_script
 from local.demo.outcome import Delivery, missing
 from local.parts.stack import Stack
 from tests.peers.calls import call, new_number, script, wait_for_record
@@ -22,43 +22,46 @@ from thirdring.journal import Entry
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
 
-CALL = script(
-    {"wait": {"silence_ms": 500}},
-    {"press": "12#"},
-    {"say": "That is all, thank you. Goodbye."},
-    {"wait_hang_up": 15},
-)
+GREETED = ({"wait": {"silence_ms": 500}}, {"press": "12#"})
+KEYS = script(*GREETED, "hang_up")
+WORDS = script(*GREETED, {"say": "That is all, thank you. Goodbye."}, {"wait_hang_up": 15})
 
 
-async def journal_of_a_call(stack: Stack) -> list[Entry]:
+async def journal_of_a_call(stack: Stack, script: Script) -> list[Entry]:
     """Place the scripted call and return what the worker wrote down."""
     caller = new_number()
-    result = await call(stack, CALL, caller=caller)
+    result = await call(stack, script, caller=caller)
     assert (result.completed, result.problem) == (True, None)
     record = await wait_for_record(stack, caller)
     return list(journal.read(stack.home.archive / journal.file_name(record.call_id)).entries)
 
 
-async def test_two_calls_of_one_script_leave_equal_journals(stack: Stack) -> None:
-    """Two callers who do the same at the same time differ in times and ids alone."""
-    first, second = await asyncio.gather(journal_of_a_call(stack), journal_of_a_call(stack))
-    assert comparable(first) == comparable(second)
-    assert first != second
-    assert {entry.kind for entry in first} == {
-        *("opened", "answered", "turn", "tool", "digit", "latency", "usage", "ended")
+async def test_a_call_leaves_the_same_journal_by_either_side(
+    stack: Stack, each_side: Stack
+) -> None:
+    """Callers who do the same, by the gateway and by each side, differ in times and ids alone."""
+    ours, theirs = await asyncio.gather(
+        journal_of_a_call(stack, KEYS), journal_of_a_call(each_side, KEYS)
+    )
+    assert comparable(ours) == comparable(theirs)
+    assert ours != theirs
+    assert {entry.kind for entry in ours} == {
+        *("opened", "answered", "turn", "digit", "latency", "usage", "ended")
     }
 
 
-@pytest.mark.parametrize("other", [pytest.param("livekit_sip_stack", marks=needs_livekit_sip)])
-async def test_both_sip_sides_leave_equal_journals(
-    stack: Stack, other: str, request: pytest.FixtureRequest
+@pytest.mark.parametrize("side", [pytest.param("livekit_sip_stack", marks=needs_livekit_sip)])
+async def test_a_talk_leaves_the_same_journal_by_either_side(
+    stack: Stack, side: str, request: pytest.FixtureRequest
 ) -> None:
-    """The worker cannot tell livekit-sip from the gateway."""
-    livekit_sip: Stack = request.getfixturevalue(other)
-    ours, theirs = await asyncio.gather(journal_of_a_call(stack), journal_of_a_call(livekit_sip))
+    """A caller who speaks gets the same tool and the same words, and the agent hangs up."""
+    livekit_sip: Stack = request.getfixturevalue(side)
+    ours = await journal_of_a_call(stack, WORDS)
+    theirs = await journal_of_a_call(livekit_sip, WORDS)
     assert comparable(ours) == comparable(theirs)
+    assert {"turn", "tool"} < {entry.kind for entry in ours}
 
 
 # The demo plays it through the gateway, in tests of its own.

@@ -25,6 +25,8 @@ needs_baresip = pytest.mark.skipif(
 )
 needs_livekit_sip = (
     pytest.mark.livekit_sip,
+    # It may be the first to want a stack, beside another one.
+    pytest.mark.timeout(240),
     pytest.mark.skipif(
         shutil.which(os.environ.get("LIVEKIT_SIP_BIN") or "livekit-sip") is None,
         reason="livekit-sip is not on PATH, nor named by LIVEKIT_SIP_BIN",
@@ -75,6 +77,12 @@ class Softphone:
 
     def _recordings(self) -> list[Path]:
         return list(self.folder.glob("dump-*-dec.wav"))
+
+    async def type(self, keys: str) -> None:
+        """Type into its menu: `x` holds the call, `X` resumes it."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(keys.encode())
+        await self.process.stdin.drain()
 
     async def hang_up(self) -> None:
         """Send BYE and end, so that what was heard is written to the last sample."""
