@@ -57,7 +57,7 @@ class RoomEnd:
 
     async def close(self) -> None:
         """Leave no room behind."""
-        if self._packets is not None:
+        if self._packets is not None and self._identity in self._ctx.room.remote_participants:
             await self._packets.sent()
         await self._ctx.delete_room()
 

@@ -175,3 +175,5 @@ async def typed_call(
                 with suppress(RuntimeError):  # there was no session
                     await ctx.primary_session.aclose()
                 await answering.finish(ctx)
+                # As a worker does; the folder for its recordings would be left behind.
+                await ctx._on_cleanup()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -40,6 +40,7 @@ class _Notes:
         detections: How turns were to be told, for each append.
         prompts: All that each reply was decided by.
         news: Set with each append.
+        may_answer: Cleared to let replies wait, as a model that thinks for ever.
     """
 
     says: deque[str] = field(default_factory=deque)
@@ -47,6 +48,7 @@ class _Notes:
     detections: list[TurnDetection | None] = field(default_factory=list)
     prompts: list[Prompt] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -102,9 +104,12 @@ class _Brain:
     script: ScriptBrain
     notes: _Notes
 
-    def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
+    async def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
         self.notes.prompts.append(prompt)
-        return self.script.reply(prompt)
+        await self.notes.may_answer.wait()
+        async with aclosing(self.script.reply(prompt)) as acts:
+            async for act in acts:
+                yield act
 
     def foresee(self, prompt: Prompt) -> str | None:
         return self.script.foresee(prompt)
@@ -114,6 +119,7 @@ class _Brain:
 async def scripted_model(*, seconds_per_character: float = 0.02) -> AsyncIterator[ScriptedModel]:
     """Serve the workflows' scripts on a free port; how long it speaks depends on the text."""
     notes = _Notes()
+    notes.may_answer.set()
     brain = _Brain(ScriptBrain(load_all(_WORKFLOWS), today=lambda: TODAY), notes)
     engine = Engine(lambda: _Ears(notes), _Scribe(notes), brain, _Beeps(seconds_per_character))
     async with serve(Settings(port=0), engine) as server:
