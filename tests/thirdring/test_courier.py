@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import sqlite3
 import sys
@@ -390,29 +389,3 @@ async def _logged(words: str) -> None:
         await said.wait()
     finally:
         logger.removeHandler(listener)
-
-
-async def test_a_courier_that_works_touches_its_lock(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A supervisor sees by the lock's age that the courier works, and that it does not."""
-    monkeypatch.setattr("thirdring.courier._DUE_SECONDS", 0.05)
-    lock = home.root / "courier.lock"
-    async with running(home, at_url(None)):
-        await asyncio.wait_for(_touched(lock), 20)
-        await asyncio.to_thread(shutil.rmtree, home.journals)
-        await asyncio.wait_for(_logged("journals cannot be read"), 20)
-        os.utime(lock, (0, 0))
-        for _ in range(3):
-            await asyncio.wait_for(_logged("journals cannot be read"), 20)
-        assert lock.stat().st_mtime == 0
-        home.journals.mkdir()
-        await asyncio.wait_for(_touched(lock), 20)
-
-
-async def _touched(path: Path) -> None:
-    """Wait until a courier has made the file look new once more."""
-    if path.exists():
-        os.utime(path, (0, 0))
-    while not path.exists() or path.stat().st_mtime == 0:  # noqa: ASYNC110 - no event tells it
-        await asyncio.sleep(0.01)

@@ -1,0 +1,49 @@
+"""A supervisor sees by the age of the courier's lock whether the courier works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.samples import business
+from thirdring.courier import run
+from thirdring.home import Home
+from thirdring.settings import Settings
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for what another task brings about; no event tells it."""
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_courier_that_works_touches_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does so while it can read journals and store, and not while it cannot."""
+    monkeypatch.setattr("thirdring.courier._DUE_SECONDS", 0.05)
+    home = Home(tmp_path / "home")
+    lock = home.root / "courier.lock"
+    courier = asyncio.create_task(run(home, Settings(businesses=(business(),))))
+    try:
+        await until(lock.exists)
+        os.utime(lock, (0, 0))
+        await until(lambda: lock.stat().st_mtime > 0)
+        shutil.rmtree(home.journals)
+        await until(lambda: "journals cannot be read" in caplog.text)
+        os.utime(lock, (0, 0))
+        caplog.clear()
+        await until(lambda: caplog.text.count("journals cannot be read") == 3)
+        assert lock.stat().st_mtime == 0
+        home.journals.mkdir()
+        await until(lambda: lock.stat().st_mtime > 0)
+    finally:
+        courier.cancel()
+        await asyncio.wait([courier])
+    assert courier.cancelled()
