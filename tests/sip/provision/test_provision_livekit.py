@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from ipaddress import ip_network
 
 import pytest
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 
 from sip import provision
 from sip.provision.values import Action, World
+from tests.peers.livekit_sip import Rejected, admit
 from tests.samples import business
 from tests.sip.provision.conftest import Project
 from thirdring import AGENT_NAME
@@ -226,8 +228,11 @@ async def test_what_two_at_the_same_moment_left_twice_becomes_one(project: Proje
     await provision.apply(settings(OFFICE), project.access)
     (trunk,) = (await project.world()).trunks
     await twice(project, trunk)
-    assert len((await project.world()).trunks) == 2
+    call = partial(admit, project.redis, caller="+12025550199", called=FIRST, address="203.0.113.9")
+    with pytest.raises(Rejected, match="Multiple SIP Trunks matched"):
+        await call()
     await provision.apply(settings(OFFICE), project.access)
+    assert (await call()).accepted
     world = await project.world()
     assert [t.sip_trunk_id for t in world.trunks] == [*world.rules[0].trunk_ids]
     assert len(world.rules) == 1
