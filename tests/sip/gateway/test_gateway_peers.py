@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 from livekit import api
 
+from tests.peers.calls import new_number
 from tests.peers.phones import needs_baresip, needs_sipp, sipp, softphone
 from tests.sip.gateway.conftest import LINE, RunGateway
-from tests.sip.gateway.room_side import agent_for, room_of
+from tests.sip.gateway.room_side import Agent, agent_for, room_of
 from tests.sip.gateway.sip_phone import calling_from
 from thirdring.access import LiveKitAccess
 
@@ -113,3 +115,32 @@ async def test_baresip_is_heard_and_hung_up(
             assert agent.caller.attributes["sip.trunkPhoneNumber"] == LINE
             await server.room.delete_room(api.DeleteRoomRequest(room=agent.room.name))
             await agent.until(lambda: not agent.room.isconnected())
+
+
+def is_quiet(agent: Agent) -> bool:
+    """Tell whether the last 200 ms that the agent has heard were silence."""
+    last = agent.heard[-20:]
+    return len(last) == 20 and all(np.abs(frame).max() < 200 for _, frame in last)
+
+
+@needs_baresip
+async def test_baresip_puts_the_call_on_hold_and_comes_back(
+    run_gateway: RunGateway, server: api.LiveKitAPI, access: LiveKitAccess, tmp_path: Path
+) -> None:
+    """A softphone's hold key: its tone stops, the call stays, and the tone comes back."""
+    caller = new_number()
+    async with (
+        run_gateway() as address,
+        softphone(tmp_path, address.uri(LINE), caller=caller) as phone,
+        agent_for(server, access, caller) as agent,
+    ):
+        await agent.until(lambda: agent.loudest > 1000)
+        await phone.type("x")
+        await agent.until(lambda: is_quiet(agent))
+        assert agent.left == []
+        agent.loudest = 0
+        await phone.type("X")
+        await agent.until(lambda: agent.loudest > 1000)
+        await phone.hang_up()
+        await agent.until(lambda: bool(agent.left))
+        assert agent.statuses == ["active", "hangup"]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from dataclasses import replace
 
 import pytest
+from livekit import api
 
+from local.caller.call import open_call
 from local.caller.sip_message import Headers, Request, Response, header, tag_of
 from tests.parity.raw_phone import RawPhone, sdp
-from tests.sip.gateway.conftest import LINE
+from tests.peers.calls import new_number
+from tests.sip.gateway.conftest import LINE, RunGateway
 from tests.sip.gateway.raw_line import RawLine, both_are_heard, ended_once, media_of
+from tests.sip.gateway.room_side import agent_for
+from thirdring.access import LiveKitAccess
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(60)]
 
@@ -72,6 +79,7 @@ async def test_a_refer_makes_the_gateway_call_nobody(raw_line: RawLine) -> None:
         await phone.until(lambda: bool(phone.requests("NOTIFY")))
         phone.answer(phone.requests("NOTIFY")[0], 200, "OK")
         await phone.until(refused)
+        assert done[0].body.startswith(b"SIP/2.0 603 ")
         phone.answer(done[0], 200, "OK")
         await both_are_heard(phone, agent)
         await phone.bye()
@@ -242,3 +250,46 @@ async def test_a_call_through_a_border_controller_takes_the_route_that_it_record
             bye = await phone.asked("BYE")
             assert bye.uri.startswith("sip:caller@192.0.2.2:5099")
             assert [v for n, v in bye.headers if n.lower() == "route"] == [*routes]
+
+
+async def test_tls_is_not_offered(raw_line: RawLine) -> None:
+    """A TLS handshake at the SIP port ends without a connection."""
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    with pytest.raises(ConnectionAbortedError, match="handshake is taking longer"):
+        await asyncio.open_connection(*raw_line.gateway, ssl=unverified, ssl_handshake_timeout=1)
+
+
+async def test_the_gateway_has_no_sip_api(raw_line: RawLine) -> None:
+    """It can neither dial out nor transfer: livekit-server, without Redis, has nobody to ask."""
+    async with raw_line.answered() as (phone, agent):
+        sip, room = raw_line.server.sip, agent.room.name
+        dial = api.CreateSIPParticipantRequest(
+            sip_trunk_id="ST_gateway", sip_call_to="+12025550177", room_name=room
+        )
+        with pytest.raises(api.ServerError, match="sip not connected"):
+            await sip.create_sip_participant(dial)
+        transfer = api.TransferSIPParticipantRequest(
+            participant_identity=agent.caller.identity,
+            room_name=room,
+            transfer_to="tel:+12025550177",
+        )
+        with pytest.raises(api.ServerError, match="no response from servers"):
+            await sip.transfer_sip_participant(transfer)
+        assert phone.requests("REFER") == []
+
+
+async def test_a_call_by_ipv6_is_answered(
+    run_gateway: RunGateway, server: api.LiveKitAPI, access: LiveKitAccess
+) -> None:
+    """Signalling and audio at ::1."""
+    caller = new_number()
+    async with (
+        run_gateway(host="::1", allowed=("::1/128",)) as address,
+        open_call(address.uri(LINE), caller=caller) as phone,
+        agent_for(server, access, caller) as agent,
+    ):
+        await phone.wait_for_answer()
+        await agent.until(lambda: agent.statuses == ["active"])
+        await agent.say_tone(0.3)
+        await asyncio.wait_for(asyncio.shield(phone.hearing.first), 10)

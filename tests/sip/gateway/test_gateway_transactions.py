@@ -47,6 +47,8 @@ async def test_a_bye_before_the_answer_ends_the_call(raw_line: RawLine) -> None:
         invite = phone.invite(LINE)
         await raw_line.room(phone)
         ringing = phone.answers(invite)[0]
+        # No early media, so nothing that the ACK of a provisional answer (PRACK) could be for.
+        assert (ringing.status, ringing.body) == (180, b"")
         phone.dialog = Dialog.from_answer(invite, ringing, phone.address, phone.gateway)
         assert (await phone.bye()).status == 200
         refusal = await phone.final(invite)

@@ -1,0 +1,145 @@
+"""Calls whose messages come late, twice or never: each leaves one record with the right end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+from livekit import api
+
+from local.parts.stack import Stack
+from tests.parity.raw_phone import RawPhone, raw_phone, sdp
+from tests.peers.calls import new_number, records, wait_for_record
+from thirdring.calls import EndReason
+from thirdring.record import Record
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
+
+Story = Callable[[Stack], Awaitable[str]]
+
+
+def phone_of(stack: Stack) -> AbstractAsyncContextManager[RawPhone]:
+    return raw_phone(stack.sip_address, new_number())
+
+
+async def held_and_resumed(stack: Stack) -> str:
+    """Hear the greeting, hold, resume, hang up."""
+    async with phone_of(stack) as phone:
+        phone.invite(stack.number)
+        await phone.established()
+        await phone.hears()
+        await phone.reinvite(sdp(phone.media_port, version=2, lines=("a=sendonly",)))
+        await phone.until_quiet()
+        await phone.reinvite(sdp(phone.media_port, version=3))
+        await phone.until(lambda: phone.heard[-1][0] > phone.inbox[-1][0])
+        await phone.bye()
+        return phone.caller
+
+
+async def everything_twice(stack: Stack) -> str:
+    """Send INVITE, ACK and BYE more than once."""
+    async with phone_of(stack) as phone:
+        invite = phone.invite(stack.number)
+        phone.send(invite)
+        await phone.established()
+        phone.send(invite)
+        phone.ack()
+        await phone.hears()
+        bye = phone.inside("BYE")
+        phone.send(bye)
+        await phone.final(bye)
+        return phone.caller
+
+
+async def hung_up_before_the_ack(stack: Stack) -> str:
+    """Send BYE where the ACK would be."""
+    async with phone_of(stack) as phone:
+        phone.invite(stack.number)
+        await phone.established(ack=False)
+        await phone.bye()
+        return phone.caller
+
+
+async def acknowledged_late(stack: Stack) -> str:
+    """Lose the first two ACKs."""
+    async with phone_of(stack) as phone:
+        invite = phone.invite(stack.number)
+        answer = await phone.established(ack=False)
+        await phone.until(lambda: phone.answers(invite).count(answer) > 1)
+        phone.ack()
+        await phone.hears()
+        await phone.bye()
+        return phone.caller
+
+
+async def never_acknowledged(stack: Stack) -> str:
+    """Send audio and no ACK at all."""
+    async with phone_of(stack) as phone:
+        invite = phone.invite(stack.number)
+        await phone.established(ack=False)
+        await phone.asked("BYE", timeout=40)
+        assert 10 <= len(phone.answers(invite)) <= 13
+        return phone.caller
+
+
+async def held_for_long(stack: Stack) -> str:
+    """Hold by the address 0.0.0.0, silent for longer than the RTP timeout of 15 s."""
+    async with phone_of(stack) as phone:
+        phone.invite(stack.number)
+        await phone.established()
+        await phone.hears()
+        await phone.reinvite(sdp(phone.media_port, version=2, connection="0.0.0.0"))
+        phone.muted = True
+        with pytest.raises(TimeoutError):
+            await phone.asked("BYE", timeout=17)
+        await phone.reinvite(sdp(phone.media_port, version=3))
+        phone.muted = False
+        await phone.until(lambda: phone.heard[-1][0] > phone.inbox[-1][0])
+        await phone.bye()
+        return phone.caller
+
+
+async def recorded(stack: Stack, story: Story) -> Record:
+    """Play a story, and return the record that it left."""
+    return await wait_for_record(stack, await story(stack))
+
+
+async def nothing_is_left(stack: Stack, found: Sequence[Record]) -> None:
+    """Check that there is no second record of a call, and wait until no room of one is left."""
+    callers = [record.caller_number or "nobody" for record in found]
+    assert [len(records(stack, caller)) for caller in callers] == [1] * len(found)
+    keys = (stack.environ[f"LIVEKIT_{name}"] for name in ("URL", "API_KEY", "API_SECRET"))
+    async with api.LiveKitAPI(*keys) as server, asyncio.timeout(30):
+        while True:
+            rooms = (await server.room.list_rooms(api.ListRoomsRequest())).rooms
+            if not any(caller in room.name for room in rooms for caller in callers):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_each_call_leaves_one_record_with_the_right_end(each_side: Stack) -> None:
+    """Hold, repeated messages, BYE before the ACK and a late ACK; over either SIP side."""
+    found = []
+    for pair in (
+        (held_and_resumed, everything_twice),
+        (hung_up_before_the_ack, acknowledged_late),
+    ):
+        found += await asyncio.gather(*(recorded(each_side, story) for story in pair))
+    reasons = [record.ending.reason for record in found]
+    assert reasons.pop(2) in (EndReason.ABANDONED, EndReason.CALLER_HUNG_UP)
+    assert reasons == [EndReason.CALLER_HUNG_UP] * 3
+    await nothing_is_left(each_side, found)
+
+
+async def test_calls_that_wait_for_long_leave_one_record_too(stack: Stack) -> None:
+    """An old-fashioned hold of 17 s goes on; an answer without ACK ends by BYE after 32 s."""
+    found = await asyncio.gather(
+        recorded(stack, held_for_long), recorded(stack, never_acknowledged)
+    )
+    assert [record.ending.reason for record in found] == [
+        EndReason.CALLER_HUNG_UP,
+        EndReason.ABANDONED,
+    ]
+    await nothing_is_left(stack, found)
