@@ -61,11 +61,14 @@ def livekit_server(
     port: int | None = None,
     program: Path | None = None,
     redis: str | None = None,
+    media_also_at: str | None = None,
 ) -> Part:
     """Return livekit-server on 127.0.0.1.
 
     Args:
         port: For signalling; None for a free one. Media always takes free ones.
+        media_also_at: An address of this machine on its network, for Firefox: it connects no media
+            to loopback.
         redis: Address of the part "redis" that runs beside it; None: no SIP service.
 
     Raises:
@@ -86,7 +89,7 @@ def livekit_server(
         ready=answers_http(f"http://{LOOPBACK}:{http}/"),
         address=f"ws://{LOOPBACK}:{http}",
         env={
-            "LIVEKIT_CONFIG": json.dumps(_config(http, udp, redis)),
+            "LIVEKIT_CONFIG": json.dumps(_config(http, udp, redis, media_also_at)),
             "LIVEKIT_KEYS": f"{keys.api_key}: {keys.api_secret}",
         },
         ports=(Port(http), Port(udp, "udp")),
@@ -95,8 +98,16 @@ def livekit_server(
     )
 
 
-def _config(http: int, udp: int, redis: str | None) -> dict[str, object]:
+def _config(http: int, udp: int, redis: str | None, media_also_at: str | None) -> dict[str, object]:
     loopback = "lo0" if sys.platform == "darwin" else "lo"
+    where: dict[str, object] = {"node_ip": LOOPBACK, "interfaces": {"includes": [loopback]}}
+    if media_also_at:
+        # With `node_ip` every candidate would carry that one address; without it and without STUN
+        # servers of ours, livekit-server asks public ones.
+        where = {
+            "ips": {"includes": [f"{LOOPBACK}/32", f"{media_also_at}/32"]},
+            "stun_servers": [f"{LOOPBACK}:9"],
+        }
     return {
         "port": http,
         "bind_addresses": [LOOPBACK],
@@ -105,8 +116,7 @@ def _config(http: int, udp: int, redis: str | None) -> dict[str, object]:
             "tcp_port": 0,
             "udp_port": udp,
             "use_external_ip": False,
-            "node_ip": LOOPBACK,
-            "interfaces": {"includes": [loopback]},
+            **where,
             "enable_loopback_candidate": True,
         },
         "logging": {"level": "info", "json": False},

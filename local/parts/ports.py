@@ -12,7 +12,7 @@ from typing import Literal
 
 from thirdring.errors import PartError
 
-__all__ = ["LOOPBACK", "Port", "free_port", "holder"]
+__all__ = ["LOOPBACK", "Port", "free_port", "holder", "own_address"]
 
 LOOPBACK = "127.0.0.1"
 
@@ -58,6 +58,18 @@ def free_port() -> int:
             _handed_out.add(number)
             return number
     raise PartError(f"no free port on {LOOPBACK} from {_RANGE.start} to {_RANGE.stop - 1}")
+
+
+def own_address() -> str | None:
+    """Return this machine's address on its network; None when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Chooses the address that leads outside (RFC 5737: nobody is there); sends nothing.
+            probe.connect(("203.0.113.1", 9))
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+    return None if address.startswith("127.") else address
 
 
 def _refusal(port: Port) -> int | None:

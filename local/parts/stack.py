@@ -15,7 +15,7 @@ from local.parts import programs
 from local.parts.livekit_server import Keys, livekit_server
 from local.parts.livekit_sip import livekit_sip
 from local.parts.part import Part, running
-from local.parts.ports import LOOPBACK, free_port
+from local.parts.ports import LOOPBACK, free_port, own_address
 from local.parts.redis import redis_server
 from sip import provision
 from thirdring import config, workflow
@@ -59,6 +59,7 @@ class Wanted:
         llm_model: The model's name there; `THIRDRING_LLM_MODEL` when None.
         sip: None for no phone calls; livekit-sip brings Redis, trunks and rules with it.
         delivery: Webhook receiver and courier.
+        firefox: Media also at this machine's address on its network, as Firefox needs it.
     """
 
     model: bool = True
@@ -68,6 +69,7 @@ class Wanted:
     sip: SipSide | None = SipSide.GATEWAY
     worker: bool = False
     delivery: bool = False
+    firefox: bool = False
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,7 @@ def _parts(planned: Stack, configuration: Path, ports: Ports, wanted: Wanted) ->
         keys,
         port=ports.livekit,
         redis=redis.address if redis else None,
+        media_also_at=own_address() if wanted.firefox else None,
     )
     if wanted.model:
         yield programs.model(

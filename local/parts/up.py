@@ -37,7 +37,9 @@ async def up(
         ConfigError: The configuration is wrong; nothing was started.
         PartError: A part cannot start, or died; all have stopped.
     """
-    wanted = Wanted(delivery=True, sip=sip, llm_base_url=llm_base_url, llm_model=llm_model)
+    wanted = Wanted(
+        delivery=True, firefox=True, sip=sip, llm_base_url=llm_base_url, llm_model=llm_model
+    )
     before = dict(os.environ)
     stack = plan(home, configuration=configuration, ports=ports or usual_ports(), wanted=wanted)
     with offer(home, stack.environ) as path:
@@ -53,6 +55,9 @@ async def up(
             host, port = stack.sip_address
             console.print(
                 f"Then dial:                  [bold]sip:{stack.number}@{host}:{port}[/bold]"
+            )
+            console.print(
+                f"Or talk in a browser:       [bold]{_python()} ring.py talk --browser[/bold]"
             )
             console.print("Ctrl-C stops everything.")
             await asyncio.get_running_loop().create_future()

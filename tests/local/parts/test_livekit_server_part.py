@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from socket import SocketKind
 
 import psutil  # type: ignore[import-untyped]  # it has no types; livekit-agents brings it
 import pytest
 from livekit import api
 
 from local.parts.livekit_server import Keys, find_program, livekit_server
-from local.parts.part import running
+from local.parts.part import Part, running
+from local.parts.ports import own_address
 from thirdring.errors import PartError
 
 
@@ -62,15 +64,34 @@ async def test_it_serves_whoever_has_the_keys(tmp_path: Path) -> None:
     assert keys.api_secret not in part.log.read_text() + " ".join(part.argv)
 
 
+async def sockets_of(part: Part) -> set[tuple[SocketKind, str]]:
+    """Run the part; return kind and address of each of its sockets."""
+    async with running([part]):
+        every = [
+            child.net_connections("inet") for child in psutil.Process().children(recursive=True)
+        ]
+    # Other tests may have servers of their own, which last for the whole session.
+    (ours,) = (
+        sockets for sockets in every if part.ports[0].number in {at.laddr.port for at in sockets}
+    )
+    return {(SocketKind(socket.type), socket.laddr.ip) for socket in ours}
+
+
 @pytest.mark.server
 async def test_it_is_out_of_reach_for_other_machines(tmp_path: Path) -> None:
     """Each of its sockets, media included, is bound to loopback."""
     part = livekit_server(tmp_path / "livekit-server.log", Keys())
-    async with running([part]):
-        every = [
-            {socket.laddr for socket in child.net_connections("inet")}
-            for child in psutil.Process().children(recursive=True)
-        ]
-    # Other tests may have servers of their own, which last for the whole session.
-    (ours,) = (sockets for sockets in every if {at.port for at in sockets} & {part.ports[0].number})
-    assert {at.ip for at in ours} == {"127.0.0.1"}
+    assert {address for _, address in await sockets_of(part)} == {"127.0.0.1"}
+
+
+@pytest.mark.server
+async def test_only_its_media_is_where_firefox_needs_it(tmp_path: Path) -> None:
+    """Told the machine's own address, it takes media there too: no signalling, no other address."""
+    own = own_address()
+    part = livekit_server(tmp_path / "livekit-server.log", Keys(), media_also_at=own)
+    found = await sockets_of(part)
+    assert {address for kind, address in found if kind is SocketKind.SOCK_STREAM} == {"127.0.0.1"}
+    assert {address for kind, address in found if kind is SocketKind.SOCK_DGRAM} == {
+        "127.0.0.1",
+        own or "127.0.0.1",
+    }
