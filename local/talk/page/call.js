@@ -21,6 +21,7 @@ export class Call extends EventTarget {
   #about;
   #room = null;
   #microphone = null;
+  #answered = false;
   #entered = false;
   #over = false;
   #lostTimer = null;
@@ -90,7 +91,9 @@ export class Call extends EventTarget {
     clearTimeout(this.#timer);
     const tell = () => {
       const state = participant.attributes["lk.agent.state"];
-      this.#say(["listening", "thinking", "speaking"].includes(state) ? state : "ringing");
+      const there = ["listening", "thinking", "speaking"].includes(state);
+      this.#answered ||= there;
+      this.#say(there ? state : "ringing");
     };
     participant.on(ParticipantEvent.AttributesChanged, tell);
     tell();
@@ -173,7 +176,8 @@ export class Call extends EventTarget {
     const R = DisconnectReason;
     if (reason === R.DUPLICATE_IDENTITY) return this.#end({ problem: this.#problem("duplicate") });
     const byHand = [R.ROOM_DELETED, R.PARTICIPANT_REMOVED, R.ROOM_CLOSED].includes(reason);
-    if (byHand) return this.#end(this.#farewell ? this.#farewellOr() : { reason: "removed" });
+    if (byHand && !this.#farewell && this.#answered) return this.#end({ reason: "removed" });
+    if (byHand) return this.#end(this.#farewellOr("refused"));
     this.#end(this.#farewellOr("lost"));
   }
 

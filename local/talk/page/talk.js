@@ -159,7 +159,8 @@ async function over({ reason, detail, problem: found }) {
   $("timer").hidden = true;
   openKeypad(false);
   mute(false);
-  if (!found || talked !== null) summarise(found ? null : ENDINGS[reason] ?? reason, detail, talked);
+  $("orb").style.setProperty("--level", 0);
+  if (!found || conversation.count("turn")) summarise(found ? null : ENDINGS[reason] ?? reason, detail, talked);
   $("copy").hidden = conversation.count("turn") === 0;
   call = null;
   const opened = levels;

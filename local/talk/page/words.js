@@ -67,6 +67,10 @@ export const PROBLEMS = {
     title: "Opened in another window",
     text: "The same token was used once more, and a token is for one window at a time.",
   },
+  refused: {
+    title: "The call was refused",
+    text: "The worker closed the room before it was answered. Its log says why.",
+  },
   taken_over: {
     title: "This token has a call already",
     text: "It was open in another window. That call has ended, too; press to begin a new one.",
@@ -104,7 +108,7 @@ export const ENDINGS = {
   agent_hung_up: "The agent said goodbye and hung up.",
   time_limit: "The call reached its time limit.",
   abandoned: "You hung up before the call was answered.",
-  removed: "The call was ended from outside.",
+  removed: "The room was closed.",
   model_failed: "The model failed, so the agent apologised and hung up.",
   media_timeout: "The connection was lost.",
   worker_stopped: "The worker was stopped.",
