@@ -85,7 +85,7 @@ class _Part(BaseModel):
 
 
 class _Content(_Part):
-    """Text; of audio only the transcript, for what was said before is not heard again."""
+    """Text, or audio with what is said in it."""
 
     type: Literal["input_text", "input_audio", "output_text", "output_audio"]
     text: str | None = None
@@ -147,7 +147,8 @@ def item_from_client(document: JsonObject, *, at: str = "item") -> Item:
     identity = parsed.id or new_id("item")
     if isinstance(parsed, _Message):
         text = "\n".join(part.text or part.transcript or "" for part in parsed.content)
-        return Item(identity, "message", role=parsed.role, text=text.strip())
+        spoken = {part.type for part in parsed.content} in ({"input_audio"}, {"output_audio"})
+        return Item(identity, "message", role=parsed.role, text=text.strip(), spoken=spoken)
     if isinstance(parsed, _Call):
         return Item(
             identity,

@@ -76,17 +76,20 @@ class Decoder:
 
     _resampler: rtc.AudioResampler | None = None
 
-    def decode(self, text: str, audio_format: AudioFormat) -> bytes:
+    def decode(self, text: str, audio_format: AudioFormat, *, at: str = "audio") -> bytes:
         """Return the samples of an append as 24 kHz PCM.
+
+        Args:
+            at: Where they stand in the event.
 
         Raises:
             Refusal: It is no base64, is too long, or ends within a sample.
         """
-        data = _bytes_of(text)
+        data = _bytes_of(text, at)
         if isinstance(audio_format, Pcm):
             if len(data) % 2:
-                why = "Invalid 'audio': 16-bit samples need an even length."
-                raise Refusal("invalid_value", why, param="audio")
+                why = f"Invalid {at!r}: 16-bit samples need an even length."
+                raise Refusal("invalid_value", why, param=at)
             return data
         if not data:
             return data
@@ -97,14 +100,14 @@ class Decoder:
         return b"".join(bytes(frame.data) for frame in frames)
 
 
-def _bytes_of(text: str) -> bytes:
+def _bytes_of(text: str, at: str) -> bytes:
     if len(text) > MAX_APPEND_BYTES:
-        raise Refusal("invalid_value", "One append takes at most 15 MiB.", param="audio")
+        raise Refusal("invalid_value", "One append takes at most 15 MiB.", param=at)
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        why = f"Invalid 'audio': not valid base64 ({error})."
-        raise Refusal("invalid_value", why, param="audio") from None
+        why = f"Invalid {at!r}: not valid base64 ({error})."
+        raise Refusal("invalid_value", why, param=at) from None
 
 
 def encoded(pcm: bytes, audio_format: AudioFormat) -> bytes:

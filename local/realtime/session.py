@@ -32,7 +32,7 @@ from local.realtime.protocol import (
 from local.realtime.requests import Request, requested
 from local.realtime.responses import Responder
 from local.realtime.sentences import sentences
-from local.realtime.turns import HEARING_RATE, Ears, Heard, Samples, Signal, patience
+from local.realtime.turns import HEARING_RATE, Ears, Heard, Samples, Signal, as_heard, patience
 from local.realtime.words import sounds_finished
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ class RealtimeSession:
                 self._forget_turn()
                 self._drop_guess()
                 self._emit(event("input_audio_buffer.cleared"))
+            case protocol.CreateItem():
+                await self._create_item(message)
             case protocol.CreateResponse():
                 self._create_response(message)
             case protocol.Cancel():
@@ -176,12 +178,26 @@ class RealtimeSession:
             # The greeting will be asked for soon.
             self._prepare()
 
+    async def _create_item(self, message: protocol.CreateItem) -> None:
+        item = item_from_client(message.item)
+        if item.spoken and item.role == "user" and not item.text:
+            # Its words are waited for: the reply that is asked for next must know them.
+            pcm = self._audio_of(message.item)
+            text = await self._transcribe(as_heard(pcm)) or ""
+            length = len(pcm) * 1000 // (2 * SAMPLE_RATE)
+            item = replace(item, text=text, audio_ms=length)
+        previous = self._conversation.add(item, after=message.previous_item_id)
+        self._show(item, previous)
+
+    def _audio_of(self, item: JsonObject) -> bytes:
+        wire_format = self._configuration.audio.input.format
+        return b"".join(
+            Decoder().decode(part.get("audio") or "", wire_format, at=f"item.content.{n}.audio")
+            for n, part in enumerate(item["content"])
+        )
+
     def _change_conversation(self, message: protocol.ClientEvent) -> None:
         match message:
-            case protocol.CreateItem():
-                item = item_from_client(message.item)
-                previous = self._conversation.add(item, after=message.previous_item_id)
-                self._show(item, previous)
             case protocol.DeleteItem():
                 self._conversation.delete(message.item_id)
                 self._emit(event("conversation.item.deleted", item_id=message.item_id))

@@ -28,6 +28,7 @@ __all__ = [
     "TurnDetector",
     "VadEars",
     "VoiceActivity",
+    "as_heard",
     "patience",
 ]
 
@@ -147,6 +148,14 @@ class TurnDetector:
     def reset(self) -> None:
         """Wait for the next onset."""
         self.speaking, self._loud, self._quiet = False, 0, 0
+
+
+def as_heard(pcm: bytes) -> Samples:
+    """Return 24 kHz PCM at the rate of hearing."""
+    resampler = rtc.AudioResampler(SAMPLE_RATE, HEARING_RATE)
+    frames = [*resampler.push(bytearray(pcm)), *resampler.flush()] if pcm else []
+    parts = [np.frombuffer(frame.data, np.int16).astype(np.float32) / 32768 for frame in frames]
+    return np.concatenate([np.zeros(0, np.float32), *parts])
 
 
 @dataclass

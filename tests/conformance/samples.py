@@ -73,7 +73,7 @@ ITEMS: list[Event] = [
     {
         "type": "message",
         "role": "user",
-        "content": [{"type": "input_audio", "audio": "AAAA", "transcript": "Hello?"}],
+        "content": [{"type": "input_audio", "audio": "AAAAAAAA", "transcript": "Hello?"}],
     },
     {
         "type": "message",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,22 @@ async def test_an_answer_is_truncated_to_what_was_heard(service: Service) -> Non
         truncate: Any = talk.connection.conversation.item.truncate
         await truncate(**place, audio_end_ms=300)
         assert (await talk.until("conversation.item.truncated"))["audio_end_ms"] == 300
+
+
+async def test_a_turn_that_is_put_as_an_item(service: Service, question: bytes) -> None:
+    """Recorded speech, created as a user's message, is answered like a turn."""
+    part = {"type": "input_audio", "audio": base64.b64encode(question).decode()}
+    item: Any = {"type": "message", "role": "user", "content": [part]}
+    async with service.talk(audio=spoken(turn_detection=None)) as talk:
+        await talk.connection.conversation.item.create(item=item)
+        added = (await talk.until("conversation.item.done"))["item"]
+        assert [one["type"] for one in added["content"]] == ["input_audio"]
+        response = await talk.reply(output_modalities=["text"])
+        assert response["status"] == "completed"
+        assert response["usage"]["input_token_details"]["audio_tokens"] > 0
+        if service.local:
+            # The script has heard the word: without this function it can say no more.
+            assert "hours" in response["output"][0]["content"][0]["text"]
 
 
 async def test_a_telephone_codec_both_ways(service: Service, question: bytes) -> None:
