@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -17,7 +18,11 @@ from local.parts.part import running
 from local.parts.ports import free_port
 from local.parts.redis import redis_server
 
-FILE = Path(__file__).parents[2] / "livekit.yaml"
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "livekit.yaml"
+needs_redis = pytest.mark.skipif(
+    not shutil.which("redis-server"), reason="redis-server is not installed"
+)
 
 
 def ports(configuration: Path) -> str:
@@ -44,7 +49,7 @@ def test_the_server_reads_it_as_it_stands(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
+@needs_redis
 async def test_the_server_runs_with_it(tmp_path: Path) -> None:
     """With free ports in it, and Redis at hand, the server starts and has its SIP service."""
     keys, redis = Keys(), redis_server(tmp_path / "redis.log")
@@ -62,3 +67,23 @@ async def test_the_server_runs_with_it(tmp_path: Path) -> None:
     ):
         trunks = await live.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
     assert list(trunks.items) == []
+
+
+@pytest.mark.server
+@needs_redis
+async def test_redis_is_well_while_it_answers(tmp_path: Path) -> None:
+    """The health check of the compose file asks a real Redis, and fails without one."""
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    kind, *command = compose["services"]["redis"]["healthcheck"]["test"]
+    redis = redis_server(tmp_path / "redis.log")
+    moved = [str(redis.ports[0].number) if word == "6379" else word for word in command]
+    assert (kind, moved != command) == ("CMD", True)
+    async with running([redis]):
+        assert await exit_code(*moved) == 0
+    assert await exit_code(*moved) != 0
+
+
+async def exit_code(*command: str) -> int:
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
+    return await process.wait()
