@@ -112,7 +112,7 @@ def test_the_product_runs_from_the_image_alone(tmp_path: Path) -> None:
         env=variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
