@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 _WRONG_USE, _FAILED, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
 
+# The image that serves calls holds neither (deploy/Dockerfile).
+_LEFT_OUT = frozenset({"local", "bench"})
+
 
 class _Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's own subclass
@@ -38,6 +41,13 @@ class _Commands(TyperGroup):
         except PhoneError as error:
             typer.echo(str(error), err=True)
             code = _WRONG_USE if isinstance(error, ConfigError) else _FAILED
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _LEFT_OUT:
+                raise
+            typer.echo(
+                f"{ctx.invoked_subcommand} needs the whole repository, not its image", err=True
+            )
+            code = _FAILED
         except KeyboardInterrupt:
             code = ctx.obj
         raise typer.Exit(code)
