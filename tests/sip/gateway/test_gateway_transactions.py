@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import psutil  # type: ignore[import-untyped]  # it has no types; livekit-agents brings it
 import pytest
 
 from local.caller.dialog import Dialog
@@ -116,3 +119,31 @@ async def test_the_greeting_waits_for_a_late_ack(raw_line: RawLine) -> None:
         await phone.bye()
         await ended_once(phone, agent, ("active", "hangup"))
         assert phone.answers(phone.invited).count(answer) == 3
+
+
+def rtp_ports() -> set[int]:
+    """Return the ports of the gateway's range that this process holds."""
+    found = psutil.Process().net_connections(kind="udp")
+    return {one.laddr.port for one in found if 24000 <= one.laddr.port <= 24400}
+
+
+async def test_no_port_and_no_task_outlives_its_call(raw_line: RawLine) -> None:
+    """Cancelled, hung up early, too early or properly: the gateway is as it was before."""
+    tasks_before = len(asyncio.all_tasks())
+    assert rtp_ports() == set()
+    async with raw_line.phone() as phone:
+        invite = phone.invite(LINE)
+        await raw_line.room(phone)
+        assert rtp_ports() != set()
+        phone.cancel()
+        phone.ack_refusal(await phone.final(invite))
+    async with raw_line.call() as (phone, agent):
+        await phone.established(ack=False)
+        await phone.bye()
+        await ended_once(phone, agent)
+    async with raw_line.answered() as (phone, agent):
+        await phone.bye()
+        await ended_once(phone, agent)
+    async with asyncio.timeout(10):
+        while rtp_ports() or len(asyncio.all_tasks()) > tasks_before:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.02)
