@@ -16,8 +16,10 @@ from livekit.agents import (
     CloseEvent,
     CloseReason,
     ErrorEvent,
+    SpeechCreatedEvent,
     UserStateChangedEvent,
 )
+from livekit.agents.voice import SpeechHandle
 
 from thirdring.calls import Ending, EndReason, Latency
 from thirdring.clock import Clock
@@ -126,6 +128,7 @@ class LiveCall:
         self._heard_from_model = asyncio.Event()
         self._lost: deque[float] = deque(maxlen=_LOST_CONNECTIONS)
         self._refused = False
+        self._speeches: set[SpeechHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attach(
@@ -140,6 +143,7 @@ class LiveCall:
         watch_tools(session, self._far_end.show)
         session.on("close", self._on_close)
         session.on("error", self._on_error)
+        session.on("speech_created", self._on_speech)
         session.on("agent_state_changed", self._on_state)
         session.on("user_state_changed", self._on_state)
         self._spawn(self._await_first_sound(agent))
@@ -220,9 +224,19 @@ class LiveCall:
         # Speech that waits for an answer that will not come would keep the session from closing.
         if self._agent is not None:
             self._agent.answered.set()
+        # The session would forget one that waits for its tools, and speak it to nobody to its end.
+        for speech in tuple(self._speeches):
+            speech.interrupt(force=True)
         if self._session is not None:
             with suppress(RuntimeError):  # not started yet, or closed already
                 self._session.interrupt(force=True)
+
+    def _on_speech(self, event: SpeechCreatedEvent) -> None:
+        speech = event.speech_handle
+        if self.ending is not None:
+            speech.interrupt(force=True)
+        self._speeches.add(speech)
+        speech.add_done_callback(self._speeches.discard)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -174,6 +174,27 @@ async def test_a_caller_who_speaks_over_the_goodbye_stays(
     assert ending(entries) is EndReason.CALLER_HUNG_UP
 
 
+@pytest.mark.parametrize("model", [0.1], indirect=True)
+async def test_nobody_is_told_what_a_tool_found_after_the_call(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """A caller who leaves between a tool and the answer is not spoken to; the slot is free."""
+    model.says.append("What are your opening hours?")
+    async with calling() as call:
+        await call.answer()
+        live = answering.live_call(call.job.ctx)
+        assert live is not None
+
+        def leave(_event: object) -> None:
+            live.end(EndReason.CALLER_HUNG_UP)
+
+        call.session.on("function_tools_executed", leave)
+        await call.utter()
+        entries = await call.job.finish()
+    assert [use.name for use in uses(entries)] == ["opening_hours"]
+    assert [turn for turn in turns(entries) if "9 AM" in turn.text] == []
+
+
 async def test_the_time_limit_is_said_and_ends_the_call(
     calling: Calls, model: ScriptedModel, board: Switchboard
 ) -> None:
