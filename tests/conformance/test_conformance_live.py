@@ -19,12 +19,14 @@ _ROOT = Path(__file__).parents[2]
 _TEXT = "tests/conformance/test_conformance_text.py"
 
 
-async def pytest_with(*options: str, **environment: str) -> tuple[int | None, str]:
+async def pytest_with(
+    *options: str, folder: Path = _ROOT, **environment: str
+) -> tuple[int | None, str]:
     """Run pytest as a developer would; return its exit code and all that it printed."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "PYTEST_"))}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options),
-        cwd=_ROOT,
+        cwd=folder,
         env={**kept, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -34,9 +36,11 @@ async def pytest_with(*options: str, **environment: str) -> tuple[int | None, st
     return process.returncode, printed.decode()
 
 
-async def test_live_without_a_key_is_one_clear_error() -> None:
+async def test_live_without_a_key_is_one_clear_error(tmp_path: Path) -> None:
     """An empty key is none; nothing is collected, and the message says where a key goes."""
-    code, printed = await pytest_with("--live", "tests/test_structure.py", OPENAI_API_KEY="")
+    any_test = str(_ROOT / "tests" / "test_structure.py")
+    # Not in our own folder, whose `.env.local` may have a key.
+    code, printed = await pytest_with("--live", any_test, folder=tmp_path, OPENAI_API_KEY="")
     assert code == 4
     assert printed.strip().splitlines() == [
         "ERROR: --live talks to OpenAI: put OPENAI_API_KEY into .env.local or the environment"
