@@ -33,6 +33,12 @@ _DELTA_MS = 100
 _DELTA_PAUSE = 0.005
 """Seconds between deltas: 20 times faster than real time, and other callers get their turn."""
 _STALE_CANCEL_SECONDS = 1.0
+_MOST_ASIDE = 8
+"""Responses out of band at one time: a client that asks for more is broken."""
+
+
+def _cancelled(reason: Reason) -> JsonObject:
+    return {"type": "cancelled", "reason": reason}
 
 
 @dataclass
@@ -59,6 +65,8 @@ class Responder:
     spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
     _active: _Response | None = None
     _task: asyncio.Task[None] | None = None
+    _aside: dict[str, tuple[_Response, asyncio.Task[None]]] = field(default_factory=dict)
+    """Those out of band, by id: they run beside the one that the caller hears."""
     _cached: Tokens = field(default_factory=Tokens)
     _stale_cancel_until: float = 0.0
 
@@ -71,8 +79,11 @@ class Responder:
         """Begin a reply.
 
         Raises:
-            Refusal: Another one is running.
+            Refusal: Another one is running, or too many out of band.
         """
+        if not request.kept:
+            self._start_aside(request)
+            return
         if self._active is not None:
             raise Refusal(
                 "conversation_already_has_active_response",
@@ -82,6 +93,14 @@ class Responder:
         self._active = response = _Response(request)
         self.emit(event("response.created", response=self._wire(response, "in_progress")))
         self._task = self.spawn(self._run(response))
+
+    def _start_aside(self, request: Request) -> None:
+        if len(self._aside) >= _MOST_ASIDE:
+            why = f"{_MOST_ASIDE} responses out of band are in progress; wait until one is done."
+            raise Refusal("conversation_already_has_active_response", why)
+        response = _Response(request)
+        self.emit(event("response.created", response=self._wire(response, "in_progress")))
+        self._aside[response.id] = response, self.spawn(self._run(response))
 
     def interrupt(self) -> None:
         """Cancel the running reply because the caller speaks; nothing when there is none."""
@@ -98,6 +117,11 @@ class Responder:
         Raises:
             Refusal: It does not run (any more).
         """
+        if response_id in self._aside:
+            response, task = self._aside[response_id]
+            task.cancel()
+            self._finish(response, "cancelled", _cancelled("client_cancelled"))
+            return
         now = asyncio.get_running_loop().time()
         stale = response_id is None and now < self._stale_cancel_until
         self._stale_cancel_until = 0.0
@@ -111,7 +135,7 @@ class Responder:
         assert self._active is not None
         if self._task is not None:
             self._task.cancel()
-        self._finish(self._active, "cancelled", {"type": "cancelled", "reason": reason})
+        self._finish(self._active, "cancelled", _cancelled(reason))
 
     async def _run(self, response: _Response) -> None:
         try:
@@ -310,7 +334,9 @@ class Responder:
         written = output_tokens(response.items)
         figures = usage(response.read, self._cached, written)
         self._cached = response.read
-        self._active = self._task = None
+        if response is self._active:
+            self._active = self._task = None
+        self._aside.pop(response.id, None)
         done = self._wire(response, status, details=details, figures=figures)
         self.emit(event("response.done", response=done))
 
@@ -340,11 +366,3 @@ class Responder:
             "usage": figures,
             "metadata": response.request.metadata,
         }
-
-    async def close(self) -> None:
-        """End the running reply without a word, for the client has gone."""
-        task, self._task, self._active = self._task, None, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task

@@ -104,6 +104,19 @@ async def test_a_reply_out_of_band(service: Service) -> None:
         assert talk.transcript.kinds().count("conversation.item.added") == before
 
 
+async def test_a_reply_out_of_band_runs_beside_another(service: Service) -> None:
+    """Asked for while one is spoken, it is made too, and the spoken one is not disturbed."""
+    async with service.talk(audio={"input": {"turn_detection": None}}) as talk:
+        await talk.connection.conversation.item.create(item=text_item(LONG))
+        await talk.connection.response.create()
+        await talk.until("response.output_audio.delta")
+        aside: Any = {"conversation": "none", "output_modalities": ["text"], "input": []}
+        await talk.connection.response.create(response=aside)
+        ended = [await talk.done(), await talk.done()]
+        assert {response["status"] for response in ended} == {"completed"}
+        assert sum(response["conversation_id"] is None for response in ended) == 1
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -133,6 +133,20 @@ def test_a_reference_has_an_id_and_nothing_else() -> None:
         assert refused.value.param == f"response.input.0.{param}"
 
 
+async def test_replies_out_of_band_are_cancelled_by_id_and_counted(reflex: Client) -> None:
+    """Eight run at a time; one that is cancelled makes room; the ninth is refused."""
+    for _ in range(8):
+        await reflex.send("response.create", response={"conversation": "none"})
+        created = await reflex.until("response.created")
+    error = await reflex.refused("response.create", response={"conversation": "none"})
+    assert error["code"] == "conversation_already_has_active_response"
+    await reflex.send("response.cancel", response_id=created["response"]["id"])
+    done = (await reflex.until("response.done"))["response"]
+    assert (done["id"], done["status"]) == (created["response"]["id"], "cancelled")
+    await reflex.send("response.create")
+    await reflex.until("response.created")
+
+
 async def test_short_commits_count_what_was_appended(reflex: Client) -> None:
     """100 ms are enough, to the sample; what was committed or cleared does not count again."""
     await reflex.configure(audio={"input": {"turn_detection": None}})
