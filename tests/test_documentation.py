@@ -23,7 +23,7 @@ async def test_the_local_model_answers_the_documented_program(stack: Stack) -> N
     """OpenAI's client, as the page on the local model shows it, is answered in words."""
     program = program_in("local-model.md")
     for written, ours in (
-        ("http://127.0.0.1:8089/v1", stack.environ["OPENAI_BASE_URL"]),
+        ("http://127.0.0.1:8099/v1", stack.environ["OPENAI_BASE_URL"]),
         ('api_key="none"', f'api_key="{stack.environ["OPENAI_API_KEY"]}"'),
     ):
         assert written in program
