@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -32,8 +33,20 @@ def _switchboard() -> answering.Switchboard:
     )
 
 
+def _require_sound() -> None:
+    try:
+        importlib.import_module("sounddevice")
+    except OSError as error:
+        raise PhoneError(
+            f"LiveKit's console needs PortAudio even for text ({error}): apt-get install "
+            "libportaudio2, or type to the agent with `python ring.py talk`, which needs none"
+        ) from None
+
+
 try:
     board = _switchboard()
+    if "console" in sys.argv:
+        _require_sound()
     # The console has a room of its own.
     require(os.environ, "OPENAI_API_KEY", *(() if "console" in sys.argv else LIVEKIT_VARIABLES))
     health_host = os.environ.get("THIRDRING_WORKER_HOST") or "127.0.0.1"

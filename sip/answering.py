@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,7 +80,9 @@ class _Console:
         pass
 
     async def close(self) -> None:
-        pass
+        # The console would go on asking for words that nobody hears; so it ends by itself, in its
+        # own main thread.
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 @dataclass(frozen=True)
