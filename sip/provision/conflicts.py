@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final
 
 from sip.provision.values import Conflict, Kind, Rule, Trunk, Wanted, World, is_ours, normal
 
-__all__ = ["claims", "conflicts"]
+__all__ = ["Claim", "claims", "conflicts", "rule_claims"]
 
-Claim = tuple[str, str]
+Claim = tuple[str, ...]
 
 _REFUSED: Final = (
     "LiveKit takes one trunk for a number and a caller, wherever the call comes from. Take the "
@@ -37,7 +37,16 @@ def claims(trunk: Trunk) -> frozenset[Claim]:
     """Return the pairs of number and caller of which LiveKit lets each have one trunk only."""
     callers = [normal(number) for number in trunk.allowed_numbers] or [""]
     numbers = [normal(number) for number in trunk.numbers] or [""]
-    return frozenset((number, caller) for number in numbers for caller in callers)
+    return frozenset(product(numbers, callers))
+
+
+def rule_claims(rule: Rule) -> frozenset[Claim]:
+    """Return the tuples of trunk, number, caller and PIN of which LiveKit lets each have one."""
+    kind = rule.rule.WhichOneof("rule")
+    pin = getattr(rule.rule, kind).pin if kind else ""
+    numbers = [normal(number) for number in rule.numbers] or [""]
+    callers = [normal(number) for number in rule.inbound_numbers] or [""]
+    return frozenset(product(rule.trunk_ids or [""], numbers, callers, [pin]))
 
 
 def conflicts(world: World, wanted: Sequence[Wanted], ids: Mapping[str, str]) -> Iterator[Conflict]:
@@ -60,7 +69,7 @@ def conflicts(world: World, wanted: Sequence[Wanted], ids: Mapping[str, str]) ->
 def _between(ours: Trunk, other: Trunk, ids: Mapping[str, str]) -> Conflict | None:
     same = claims(ours) & claims(other)
     if same:
-        numbers, reason = {number for number, _ in same}, _REFUSED
+        numbers, reason = {number for number, *_ in same}, _REFUSED
     else:
         numbers, reason = _shared_numbers(ours, other), _AMBIGUOUS
         told_apart = (ours.allowed_numbers and other.allowed_numbers) or not _meet(
@@ -100,10 +109,10 @@ def _meet(some: Iterable[str], others: Iterable[str]) -> bool:
 
 
 def _rules(each: Wanted, rules: Iterable[Rule], ids: Mapping[str, str]) -> Iterator[Conflict]:
-    trunk = ids.get(each.name)
+    claimed = (ids.get(each.name, each.name), "", "", "")
     ours = next((rule.sip_dispatch_rule_id for rule in rules if rule.name == each.name), "")
     for rule in rules:
-        if not is_ours(rule) and trunk in rule.trunk_ids and _takes_all(rule):
+        if not is_ours(rule) and claimed in rule_claims(rule):
             yield Conflict(
                 Kind.RULE,
                 _called(each.name, ours),
@@ -111,12 +120,6 @@ def _rules(each: Wanted, rules: Iterable[Rule], ids: Mapping[str, str]) -> Itera
                 tuple(sorted(map(normal, each.trunk.numbers))),
                 _SAME_TRUNK,
             )
-
-
-def _takes_all(rule: Rule) -> bool:
-    kind = rule.rule.WhichOneof("rule")
-    pin = getattr(rule.rule, kind).pin if kind else ""
-    return not (rule.numbers or rule.inbound_numbers or pin)
 
 
 def _called(name: str, identifier: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from sip.provision.conflicts import claims, conflicts
+from sip.provision.conflicts import Claim, claims, conflicts, rule_claims
 from sip.provision.values import (
     Action,
     Change,
@@ -74,32 +74,22 @@ def _id(info: Trunk | Rule) -> str:
 
 
 def _trunk_actions(wanted: Sequence[Wanted], present: Mapping[str, Trunk]) -> Iterator[Action]:
-    """Order them so that each number is free before another trunk takes it."""
     there, gone = dict(present), dict[str, Trunk]()
-    pending = [each.trunk for each in wanted if _trunk_changes(each.trunk, there.get(each.name))]
-    while pending:
-        trunk = next((each for each in pending if not _blocker(each, there)), None)
-        if trunk is None:
-            # They wait for each other's numbers in a ring; one that goes opens it.
-            name = _blocker(pending[0], there)
+    todo = {w.name: w.trunk for w in wanted if _trunk_changes(w.trunk, there.get(w.name))}
+    order = _in_order(
+        {name: claims(trunk) for name, trunk in todo.items()},
+        {name: claims(trunk) for name, trunk in there.items()},
+    )
+    for name, goes in order:
+        if goes:
             gone[name] = there.pop(name)
             yield _delete(gone[name])
             continue
-        pending.remove(trunk)
-        old = there.get(trunk.name)
-        info = _merged_trunk(old or gone.get(trunk.name), trunk)
+        old = there.get(name)
+        info = _merged_trunk(old or gone.get(name), todo[name])
         if old is None:
             info.ClearField("sip_trunk_id")
-        verb, identifier = (Verb.UPDATE, old.sip_trunk_id) if old else (Verb.CREATE, None)
-        yield Action(verb, Kind.TRUNK, trunk.name, identifier, _trunk_changes(trunk, old), info)
-        there[trunk.name] = trunk
-
-
-def _blocker(trunk: Trunk, there: Mapping[str, Trunk]) -> str:
-    """Return which other trunk of ours still holds what this one claims; none: an empty name."""
-    return next(
-        (n for n, other in there.items() if n != trunk.name and claims(trunk) & claims(other)), ""
-    )
+        yield _make(info, old, _trunk_changes(todo[name], old))
 
 
 def _rule_actions(
@@ -107,19 +97,56 @@ def _rule_actions(
 ) -> Iterator[Action]:
     # A trunk that is made anew has no name here: a rule that leads to its old id is out of date.
     names = {identifier: name for name, identifier in ids.items()}
-    for each in wanted:
+    there, gone = dict(present), dict[str, Rule]()
+
+    def changes(each: Wanted) -> tuple[Change, ...]:
         new = {**rule_fields(each.rule, names), "trunks": (each.name,)}
-        old = present.get(each.name)
-        changes = _changes(rule_fields(old, names) if old else None, new)
-        if changes:
-            yield Action(
-                Verb.UPDATE if old else Verb.CREATE,
-                Kind.RULE,
-                each.name,
-                old.sip_dispatch_rule_id if old else None,
-                changes,
-                _merged_rule(old, each.rule),
-            )
+        old = there.get(each.name)
+        return _changes(rule_fields(old, names) if old else None, new)
+
+    todo = {each.name: each for each in wanted if changes(each)}
+    order = _in_order(
+        {name: frozenset({(ids.get(name, name), "", "", "")}) for name in todo},
+        {name: rule_claims(rule) for name, rule in there.items()},
+    )
+    for name, goes in order:
+        if goes:
+            gone[name] = there.pop(name)
+            yield _delete(gone[name])
+            continue
+        old = there.get(name)
+        info = _merged_rule(old or gone.get(name), todo[name].rule)
+        if old is None:
+            info.ClearField("sip_dispatch_rule_id")
+        yield _make(info, old, changes(todo[name]))
+
+
+def _in_order(
+    wanted: Mapping[str, frozenset[Claim]], present: Mapping[str, frozenset[Claim]]
+) -> Iterator[tuple[str, bool]]:
+    """Order names so that what one claims is free by then; True for one that must go before."""
+    pending, held = [*wanted], dict(present)
+
+    def blocker(name: str) -> str:
+        return next((n for n in held if n != name and held[n] & wanted[name]), "")
+
+    while pending:
+        name = next((each for each in pending if not blocker(each)), None)
+        if name is None:
+            # They wait for each other in a ring; one that goes opens it.
+            name = blocker(pending[0])
+            del held[name]
+            yield name, True
+            continue
+        pending.remove(name)
+        held[name] = wanted[name]
+        yield name, False
+
+
+def _make(info: Trunk | Rule, old: Trunk | Rule | None, changes: tuple[Change, ...]) -> Action:
+    kind = Kind.TRUNK if isinstance(info, Trunk) else Kind.RULE
+    verb, identifier = (Verb.UPDATE, _id(old)) if old else (Verb.CREATE, None)
+    return Action(verb, kind, info.name, identifier, changes, info)
 
 
 def _delete(info: Trunk | Rule) -> Action:

@@ -125,6 +125,24 @@ async def test_trunks_can_swap_their_numbers(project: Project) -> None:
     ]
 
 
+async def test_rules_that_lead_to_each_others_trunk_are_put_right(project: Project) -> None:
+    """LiveKit lets no trunk have two rules, so that neither rule could be changed first."""
+    await provision.apply(settings(OFFICE, PROVIDER), project.access)
+    office, provider = (await project.world()).rules
+    (of_office,), (of_provider,) = office.trunk_ids, provider.trunk_ids
+    identifier = provider.sip_dispatch_rule_id
+    request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=identifier)
+    await project.live.sip.delete_dispatch_rule(request)
+    office.trunk_ids[:] = [of_provider]
+    await project.live.sip.update_dispatch_rule(office.sip_dispatch_rule_id, office)
+    await project.make_rule(name=provider.name, trunk_ids=[of_office])
+    await provision.apply(settings(OFFICE, PROVIDER), project.access)
+    world = await project.world()
+    names = {trunk.sip_trunk_id: trunk.name for trunk in world.trunks}
+    assert [names[rule.trunk_ids[0]] for rule in world.rules] == [r.name for r in world.rules]
+    assert len(world.rules) == 2
+
+
 async def test_a_removed_trunk_goes_and_others_stay(project: Project) -> None:
     """What the file no longer names is taken away; what never was ours is as it was."""
     foreign = await project.make_trunk(name="Twilio", numbers=["+12025550177"])
