@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import secrets
 import sys
 from collections.abc import AsyncIterator
@@ -55,7 +57,7 @@ async def serving(
         except OSError as error:
             raise PhoneError(
                 f"the page cannot be served at port {port} of {LOOPBACK} "
-                f"({(error.strerror or str(error)).lower()}): choose another with --port, 0 for any"
+                f"({os.strerror(error.errno or errno.EADDRINUSE)}): choose another with --port, 0 for any"
             ) from None
         yield f"http://{LOOPBACK}:{runner.addresses[0][1]}/#key={page.key}"
     finally:

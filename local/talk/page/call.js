@@ -53,7 +53,8 @@ export class Call extends EventTarget {
     const room = new Room({ disconnectOnPageLeave: true, stopLocalTrackOnUnpublish: true });
     this.#room = room;
     this.#follow(room);
-    await room.connect(this.#about.url, token, { maxRetries: 0, websocketTimeout: 5000 });
+    const patience = { maxRetries: 0, websocketTimeout: 5000, peerConnectionTimeout: 8000 };
+    await room.connect(this.#about.url, token, patience);
     this.#entered = true;
     if (this.#over) return void room.disconnect();
     if (!this.#agent) this.#say("ringing");
@@ -210,6 +211,7 @@ export class Call extends EventTarget {
 
   async #explain(error) {
     if (error.problem) return this.#problem(error.problem, error);
+    console.info("the call failed:", error.reasonName ?? error.name, error.message);
     const R = ConnectionErrorReason;
     const text = `${error.message} ${JSON.stringify(error.context ?? "")}`;
     if (/expired/i.test(text)) return this.#problem("expired");
@@ -218,7 +220,6 @@ export class Call extends EventTarget {
     // It has found the token good, and did not let us in all the same. A room of our own is new.
     if (error.reason === R.WebSocket) return this.#problem(this.#about.token ? "full" : "turned_away");
     if (/pc connection|peer connection|negotiat/i.test(text)) return this.#problem("no_media");
-    console.warn("call failed", error);
     return this.#problem("unknown", { detail: error.message });
   }
 

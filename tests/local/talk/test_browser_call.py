@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from local.caller.placing import SPEECH_CACHE
 from local.caller.voice import CallerVoice
 from local.parts.stack import Stack
 from tests.peers.browser import (
@@ -26,15 +27,13 @@ pytestmark = [pytest.mark.server, needs_chromium]
 
 
 @pytest.mark.timeout(90)
-async def test_a_browser_calls_the_line(
-    stack: Stack, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+async def test_a_browser_calls_the_line(stack: Stack, tmp_path: Path) -> None:
     """One presses and talks, reads both sides and the tools; the record tells the same."""
     pictures = artefacts(tmp_path)
-    voice = CallerVoice(tmp_path_factory.getbasetemp() / "voice")
+    voice = CallerVoice(SPEECH_CACHE)
     goodbye = "That is all, thank you. Goodbye."
     microphone = speak(
-        tmp_path / "microphone.wav", voice, 5.5, "What are your opening hours?", 8.0, goodbye, 60.0
+        tmp_path / "microphone.wav", voice, 5.5, "What are your opening hours?", 7.0, goodbye, 60.0
     )
     async with chromium(microphone) as browser, visit(browser, stack) as shown:
         page = shown.page
