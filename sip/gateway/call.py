@@ -127,9 +127,7 @@ class BridgedCall:
             self._end(End.NO_AGENT)
             return
         try:
-            # "With video", though there is none: without, the stack sends a re-INVITE 100 ms later
-            # to take it away, and some phones drop the call over that.
-            await self._sip.answer(video=True)
+            await self._sip.answer()
         except StaleHandleError:
             # The caller gave up this very moment; the event that says so is on its way.
             return

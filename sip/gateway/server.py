@@ -160,7 +160,8 @@ async def _register(
                         password="",
                         reg_interval=0,
                         transport=transport,
-                        # No codec, no video: else the stack offers it whenever it makes the offer.
+                        # No codec, no video. Else the stack puts it into every offer of its own,
+                        # and takes it out of a call by a re-INVITE over which some phones hang up.
                         extra_params=("video_codecs",),
                     ),
                     # A REFER could make us dial numbers at our cost.

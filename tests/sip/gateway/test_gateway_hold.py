@@ -59,7 +59,7 @@ async def test_a_held_call_outlives_the_rtp_timeout_and_a_resumed_one_does_not(
             await phone.reinvite(HOLDS[kind](phone.media_port, 2))
             phone.muted = True
             with pytest.raises(TimeoutError):
-                await phone.asked("BYE", timeout=3)
+                await phone.asked("BYE", timeout=2.5)
             await phone.reinvite(sdp(phone.media_port, version=3))
             await phone.asked("BYE")
             await ended_once(phone, agent)

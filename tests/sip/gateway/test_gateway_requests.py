@@ -11,6 +11,7 @@ from livekit import api
 
 from local.caller.call import open_call
 from local.caller.sip_message import Headers, Request, Response, header, tag_of
+from sip.gateway import Patience
 from tests.parity.raw_phone import RawPhone, sdp
 from tests.peers.calls import new_number
 from tests.sip.gateway.conftest import LINE, RunGateway
@@ -230,6 +231,7 @@ async def test_an_invite_longer_than_8_kb_is_refused_and_the_log_says_why(
     assert "8 kB" in refused
 
 
+@pytest.mark.parametrize("raw_line", [Patience(company=0.3)], indirect=True)
 async def test_a_call_through_a_border_controller_takes_the_route_that_it_recorded(
     raw_line: RawLine,
 ) -> None:
@@ -257,7 +259,7 @@ async def test_tls_is_not_offered(raw_line: RawLine) -> None:
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     with pytest.raises(ConnectionAbortedError, match="handshake is taking longer"):
-        await asyncio.open_connection(*raw_line.gateway, ssl=unverified, ssl_handshake_timeout=1)
+        await asyncio.open_connection(*raw_line.gateway, ssl=unverified, ssl_handshake_timeout=0.5)
 
 
 async def test_the_gateway_has_no_sip_api(raw_line: RawLine) -> None:
