@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 
 from local.parts.stack import Stack
+from thirdring import journal
+from thirdring.calls import EndReason
+from thirdring.journal import Ended
 
 _ROOT = Path(__file__).parents[1]
 
@@ -56,7 +59,7 @@ def _run_without_settings(*arguments: str, home: Path) -> subprocess.CompletedPr
 
 @pytest.mark.server
 def test_the_console_answers_a_typed_question(stack: Stack, tmp_path: Path) -> None:
-    """`console --text` greets, calls the tool and answers, without a phone or a key."""
+    """`console --text` greets, calls the tool, answers, and ends when the agent hangs up."""
     ours, theirs = pty.openpty()
     environ = {**stack.environ, "THIRDRING_HOME": str(tmp_path)}
     console = _start("console", "--text", environ=environ, terminal=theirs)
@@ -65,6 +68,15 @@ def test_the_console_answers_a_typed_question(stack: Stack, tmp_path: Path) -> N
         os.write(ours, b"What are your opening hours?\r")
         answer = _read_until(ours, "9 AM")
         _read_until(ours, "opening_hours", seen=answer)
+        os.write(ours, b"Thank you, goodbye.\r")
+        while console.poll() is None:
+            if select.select([ours], [], [], 0.1)[0]:
+                os.read(ours, 65536)
+        assert console.returncode == 0
+        (path,) = (tmp_path / "journals").iterdir()
+        last = journal.read(path).entries[-1]
+        assert isinstance(last, Ended)
+        assert last.ending.reason is EndReason.AGENT_HUNG_UP
     finally:
         console.kill()
         console.wait()
@@ -113,6 +125,25 @@ def test_a_busy_health_port_is_one_line_and_a_failure(stack: Stack) -> None:
     assert (start.returncode, start.stdout) == (1, "")
     assert start.stderr.startswith(f"port {port} of 127.0.0.1 cannot be used")
     assert "Traceback" not in start.stderr
+
+
+@pytest.mark.server
+def test_a_console_without_portaudio_says_what_to_do(stack: Stack, tmp_path: Path) -> None:
+    """LiveKit's console would end in a traceback; our own talk needs no sound."""
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    environ = {**os.environ, **stack.environ, "PYTHONPATH": str(tmp_path)}
+    console = subprocess.run(
+        [sys.executable, "agent.py", "console", "--text"],
+        cwd=_ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (console.returncode, console.stdout) == (1, "")
+    assert "libportaudio2" in console.stderr
+    assert "ring.py talk" in console.stderr
+    assert "Traceback" not in console.stderr
 
 
 def test_help_needs_no_settings(tmp_path: Path) -> None:
