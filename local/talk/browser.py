@@ -55,9 +55,10 @@ async def serving(
         try:
             await web.TCPSite(runner, LOOPBACK, port).start()
         except OSError as error:
+            why = os.strerror(error.errno or errno.EADDRINUSE)
             raise PhoneError(
-                f"the page cannot be served at port {port} of {LOOPBACK} "
-                f"({os.strerror(error.errno or errno.EADDRINUSE)}): choose another with --port, 0 for any"
+                f"the page cannot be served at port {port} of {LOOPBACK} ({why}): "
+                "choose another with --port, 0 for any"
             ) from None
         yield f"http://{LOOPBACK}:{runner.addresses[0][1]}/#key={page.key}"
     finally:
