@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(60)]
 
 
 async def test_messages_that_come_again_make_no_second_call(raw_line: RawLine) -> None:
-    """INVITE four times is one room and one 200; each BYE, also after the end, gets its 200."""
+    """INVITE four times is one room and one answer; each BYE, also after the end, gets its 200."""
     async with raw_line.phone() as phone:
         invite = phone.invite(LINE)
         phone.send(invite)
@@ -32,7 +32,8 @@ async def test_messages_that_come_again_make_no_second_call(raw_line: RawLine) -
             phone.send(bye)
             await phone.until(lambda: len(phone.answers(bye)) == 3)
         assert {answer.status for answer in phone.answers(bye)} == {200}
-        assert [answer.status for answer in phone.answers(invite)].count(200) == 1
+        answers = [answer for answer in phone.answers(invite) if answer.status == 200]
+        assert len({answer.to_bytes() for answer in answers}) == 1
 
 
 async def test_a_bye_before_the_ack_ends_the_call(raw_line: RawLine) -> None:
@@ -111,14 +112,15 @@ async def test_the_greeting_waits_for_a_late_ack(raw_line: RawLine) -> None:
     """The 200 comes again until its ACK; only then the agent may speak, and is heard at once."""
     async with raw_line.call() as (phone, agent):
         answer = await phone.established(ack=False)
-        await phone.until(lambda: phone.answers(phone.invited).count(answer) == 3)
+        await phone.until(lambda: phone.answers(phone.invited).count(answer) > 2)
         assert agent.statuses == []
         phone.ack()
         await agent.until(lambda: agent.statuses == ["active"])
+        sent = phone.answers(phone.invited).count(answer)
         await both_are_heard(phone, agent)
         await phone.bye()
         await ended_once(phone, agent, ("active", "hangup"))
-        assert phone.answers(phone.invited).count(answer) == 3
+        assert phone.answers(phone.invited).count(answer) == sent
 
 
 def rtp_ports() -> set[int]:
