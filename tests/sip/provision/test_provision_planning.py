@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -110,8 +110,10 @@ def settings(draw: st.DrawFn) -> Settings:
 def projects(draw: st.DrawFn) -> LiveKit:
     """Return what earlier applies, other people and races may have left."""
     livekit = LiveKit()
+    for action in plan(World(), goal(draw(settings()))).actions:
+        livekit.do(action)
     names = [*(OURS + name for name in NAMES), OURS + "gone", "Twilio", "", "thirdring"]
-    for _ in range(draw(st.integers(0, 6))):
+    for _ in range(draw(st.integers(0, 3))):
         numbers = draw(st.lists(st.sampled_from(NUMBERS), unique=True, max_size=3))
         callers = draw(st.lists(st.sampled_from(CALLERS), unique=True, max_size=1))
         name = draw(st.sampled_from(names))
@@ -124,9 +126,10 @@ def projects(draw: st.DrawFn) -> LiveKit:
                 copy.CopyFrom(trunk)
                 copy.sip_trunk_id = livekit._next("ST")
                 livekit.trunks[copy.sip_trunk_id] = copy
-    free = [*livekit.trunks, "ST_gone"]
-    for _ in range(draw(st.integers(0, 4))):
-        trunk_id = free.pop(draw(st.integers(0, len(free) - 1))) if free else "ST_lost"
+    led = {trunk_id for rule in livekit.rules.values() for trunk_id in rule.trunk_ids}
+    free = [trunk_id for trunk_id in (*livekit.trunks, "ST_gone") if trunk_id not in led]
+    for _ in range(draw(st.integers(0, min(2, len(free))))):
+        trunk_id = free.pop(draw(st.integers(0, len(free) - 1)))
         rule = Rule(
             sip_dispatch_rule_id=livekit._next("SDR"),
             name=draw(st.sampled_from(names)),
@@ -141,21 +144,31 @@ def goal(configured: Settings) -> tuple[Wanted, ...]:
     return wanted(configured, {}) if configured.trunks else ()
 
 
-def foreign(world: World) -> tuple[list[Trunk], list[Rule]]:
-    return (
-        [trunk for trunk in world.trunks if not is_ours(trunk)],
-        [rule for rule in world.rules if not is_ours(rule)],
+def foreign(world: World) -> World:
+    return World(
+        tuple(trunk for trunk in world.trunks if not trunk.name.startswith("thirdring/")),
+        tuple(rule for rule in world.rules if not rule.name.startswith("thirdring/")),
     )
 
 
+def ids(world: World) -> list[str]:
+    trunks = [trunk.sip_trunk_id for trunk in world.trunks]
+    return trunks + [rule.sip_dispatch_rule_id for rule in world.rules]
+
+
 @hypothesis_settings(max_examples=100)
-@given(livekit=projects(), configured=settings(), stop=st.integers(0, 20))
-def test_a_plan_once_carried_out_leaves_nothing_to_do(
+@given(livekit=projects(), configured=settings(), stop=st.integers(0, 8))
+def test_a_plan_leads_to_what_is_wanted_or_names_conflicts(
     livekit: LiveKit, configured: Settings, stop: int
 ) -> None:
-    """LiveKit accepts each step in its order, also of a second plan after an interruption."""
+    """LiveKit accepts each step in its order, also after an interruption; or nothing is done."""
     before, todo = foreign(livekit.world), plan(livekit.world, goal(configured))
-    assume(not todo.conflicts)
+    if todo.conflicts:
+        assert todo.actions == ()
+        for conflict in todo.conflicts:
+            assert conflict.ours.startswith('"thirdring/')
+            assert any(f"({identifier})" in conflict.theirs for identifier in ids(before))
+        return
     for action in todo.actions[:stop]:
         livekit.do(action)
     for action in plan(livekit.world, goal(configured)).actions:
@@ -166,27 +179,13 @@ def test_a_plan_once_carried_out_leaves_nothing_to_do(
 
 
 @hypothesis_settings(max_examples=30)
-@given(livekit=projects(), configured=settings())
-def test_conflicts_allow_nothing_and_name_others(livekit: LiveKit, configured: Settings) -> None:
-    """With a conflict there is no action at all, and each names one of others' with its id."""
-    todo = plan(livekit.world, goal(configured))
-    assume(todo.conflicts)
-    trunks, rules = foreign(livekit.world)
-    ids = [t.sip_trunk_id for t in trunks] + [r.sip_dispatch_rule_id for r in rules]
-    assert todo.actions == ()
-    for conflict in todo.conflicts:
-        assert any(f"({identifier})" in conflict.theirs for identifier in ids)
-        assert f'"{OURS}' in conflict.ours
-
-
-@hypothesis_settings(max_examples=30)
 @given(livekit=projects())
 def test_destroying_takes_all_of_ours_and_nothing_else(livekit: LiveKit) -> None:
     """What stays is what others made."""
     before = foreign(livekit.world)
     for action in plan(livekit.world, ()).actions:
         livekit.do(action)
-    assert ([*livekit.trunks.values()], [*livekit.rules.values()]) == before
+    assert livekit.world == before
 
 
 MASK = "203.0.113.0/24"
