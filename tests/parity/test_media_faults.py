@@ -30,13 +30,19 @@ async def heard_in_room(site: Site, plan: Sequence[Timed], seconds: float) -> li
         return delays(call.agent.heard, begun, seconds)
 
 
-def share(found: Sequence[float]) -> float:
-    return sum(one < math.inf for one in found) / len(found)
+def missed(found: Sequence[float]) -> int:
+    """Return how many beats nobody heard; a machine that does something else may cost one."""
+    return sum(one == math.inf for one in found)
 
 
 def last(found: Sequence[float]) -> float:
     """Return the delay that a call ends with, by its last three beats."""
     return median(found[-3:])
+
+
+def worst(found: Sequence[float]) -> float:
+    """Return the longest delay of the last four beats that were heard."""
+    return max(one for one in found[-4:] if one < math.inf)
 
 
 def other(one: Timed, **changes: object) -> Timed:
@@ -56,14 +62,15 @@ async def test_lost_packets_cost_what_was_in_them_and_no_time(site: Site) -> Non
                 lost(plan, 0.01),
                 lost(plan, 0.05),
                 lost(plan, 0.2),
+                lost(plan, 0.2, seed=8),
                 [one for number, one in enumerate(plan) if number % 50 >= 10],
             )
         )
     )
-    assert [share(one) for one in (clean, faulty[0])] == [1, 1]
-    assert all(share(one) > 0.5 for one in faulty[1:])
+    assert [missed(one) <= 1 for one in (clean, *faulty[:2])] == [True] * 3
+    assert [missed(one) <= 3 for one in faulty[2:]] == [True] * 3
     for one in faulty:
-        assert last(one) - last(clean) < 0.2
+        assert worst(one) - last(clean) < 0.2
 
 
 async def test_disorder_is_heard_through(site: Site) -> None:
@@ -91,8 +98,8 @@ async def test_disorder_is_heard_through(site: Site) -> None:
             )
         )
     )
-    assert [share(one) for one in (twice, disordered, jittery)] == [1, 1, 1]
-    assert all(one < math.inf for one in stall[4:])
+    assert [missed(one) <= 1 for one in (twice, disordered, jittery)] == [True] * 3
+    assert missed(stall[4:]) <= 1
     for one in (twice, disordered, jittery, stall):
         assert last(one) - last(clean) < 0.25
 
@@ -120,7 +127,7 @@ async def test_a_stream_that_changes_in_mid_call_goes_on(site: Site) -> None:
             )
         )
     )
-    assert [share(one) for one in heard] == [1] * 6
+    assert [missed(one) <= 1 for one in heard] == [True] * 6
 
 
 async def test_what_is_no_sound_is_no_noise(site: Site) -> None:
@@ -143,7 +150,7 @@ async def test_what_is_no_sound_is_no_noise(site: Site) -> None:
         odd.append(other(piece, sequence=len(odd), timestamp=start))
         start += size
     heard = await asyncio.gather(*(heard_in_room(site, one, 2.0) for one in (noise, odd)))
-    assert [share(one) for one in heard] == [1, 1]
+    assert [missed(one) <= 1 for one in heard] == [True] * 2
 
 
 async def test_a_phone_with_another_clock_is_followed(site: Site) -> None:
@@ -155,7 +162,7 @@ async def test_a_phone_with_another_clock_is_followed(site: Site) -> None:
             for rate in (0.98, 1.0, 1.02)
         )
     )
-    assert share(fast) == share(slow) == 1
+    assert [missed(one) <= 1 for one in (fast, slow)] == [True] * 2
     # The last beat but one left 60 ms before or after the time that `delays` takes it for.
     assert abs(last(fast) + 0.06 - last(clean)) < 0.2
     assert abs(last(slow) - 0.06 - last(clean)) < 0.2
