@@ -3,7 +3,8 @@
 LiveKit accepts one trunk for each pair of a number and a caller, "any caller" being a caller of its
 own; of rules one for each trunk, caller, number and PIN (livekit/protocol, `sip.ValidateTrunksIter`
 and `ValidateDispatchRulesIter`). Worse is what it accepts and then refuses call by call: two trunks
-that both fit a call (`MatchTrunkDetailed`), as when one names its callers and the other does not.
+that both fit a call (`MatchTrunkDetailed`), as when one names its callers and the other does not,
+or when an update brings a number that another trunk has, which it does not look for.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from thirdring.settings import Settings, Trunk
 pytestmark = pytest.mark.server
 
 LINE, CALLER, OTHER_CALLER = "+12025550142", "+12025550199", "+12025550198"
+SECOND = "+12025550143"
 INSIDE, OUTSIDE = "203.0.113.9", "198.51.100.7"
 OFFICE = Trunk(name="office", lines=(LINE,), allowed_addresses=(ip_network("203.0.113.0/24"),))
 
@@ -93,6 +94,20 @@ async def test_a_caller_of_two_trunks_is_a_conflict_because_the_call_fails(
     (conflict,) = (await provision.plan(settings(OFFICE), project.access)).conflicts
     assert conflict.theirs == f'"test" ({foreign.sip_trunk_id})'
     assert conflict.numbers == (LINE,)
+
+
+async def test_a_number_that_an_update_takes_from_another_is_a_conflict(project: Project) -> None:
+    """LiveKit does not check the new numbers of an update, and then refuses their calls."""
+    await provision.apply(settings(OFFICE), project.access)
+    (ours,) = (await project.world()).trunks
+    await project.make_trunk(name="Twilio", numbers=[SECOND])
+    wider = settings(OFFICE.model_copy(update={"lines": (LINE, SECOND)}))
+    with pytest.raises(provision.Conflicting, match="Twilio"):
+        await provision.apply(wider, project.access)
+    ours.numbers[:] = [SECOND]
+    await project.live.sip.update_inbound_trunk(ours.sip_trunk_id, ours)
+    with pytest.raises(Rejected, match="Multiple SIP Trunks matched"):
+        await ask(project, called=SECOND)
 
 
 async def test_addresses_tell_such_trunks_apart(project: Project) -> None:

@@ -166,6 +166,7 @@ async def test_no_password_is_ever_shown(project: Project, tmp_path: Path) -> No
         ("allowed_addresses: [0.0.0.0/0]", "trunk provider: allowed_addresses lets every address"),
         ("allowed_addresses: [203.0.113.7]", None),
     ],
+    ids=["no guard", "every address", "guarded"],
 )
 async def test_a_trunk_without_a_guard_is_warned_of(
     project: Project, tmp_path: Path, fields: str, warning: str | None
