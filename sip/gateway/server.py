@@ -187,7 +187,7 @@ async def _stack(
             "sip_transports udp,tcp\n"
             f"rtp_ports {first}-{last}\n"
             # The default holds 100 ms back, and drops what follows when a sequence starts anew.
-            # Late packets are the business of the jitter buffer that the room's receiver has anyway.
+            # Late packets are the business of the jitter buffer that the room's receiver has.
             "audio_jitter_buffer_type off\n"
             # By default answering one call puts all others on hold.
             "call_hold_other_calls no\n"
