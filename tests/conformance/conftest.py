@@ -75,7 +75,7 @@ async def question(models: Models) -> bytes:
 @pytest.fixture
 async def talk() -> AsyncIterator[Talk]:
     """A session that loads no speech models."""
-    settings = Settings(port=0, reflex=True, greeting_seconds=0.1)
+    settings = Settings(port=0, reflex=True, greeting_seconds=0.02)
     async with (
         serve(settings) as server,
         Service(DEFAULT_MODEL, "none", server.url).talk() as talk,
