@@ -73,7 +73,7 @@ async def chromium(microphone: Path | None) -> AsyncIterator[Browser]:
     It gets none of the switches that let WebRTC reach loopback: users do not give them either.
     """
     assert PROGRAM is not None
-    heard = f"--use-file-for-fake-audio-capture={microphone}%noloop"
+    heard = f"--use-file-for-fake-audio-capture={microphone}"
     arguments = ["--use-fake-device-for-media-stream", heard] if microphone else []
     # Neither ALSA nor PulseAudio finds a device of the machine on which this test runs.
     nothing = {} if microphone else {"ALSA_CONFIG_PATH": os.devnull, "PULSE_SERVER": os.devnull}
