@@ -10,8 +10,8 @@ or when an update brings a number that another trunk has, which it does not look
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain, combinations, product
 from typing import Final
 
 from sip.provision.values import Conflict, Kind, Rule, Trunk, Wanted, World, is_ours, normal
@@ -56,27 +56,28 @@ def conflicts(world: World, wanted: Sequence[Wanted], ids: Mapping[str, str]) ->
     Args:
         ids: Of those of our trunks that will stay, by name.
     """
-    for one, other in combinations([each.trunk for each in wanted], 2):
-        if found := _between(one, other, ids):
+    ours = [(each.trunk, _numbers(each.trunk)) for each in wanted]
+    foreign = [(trunk, _numbers(trunk)) for trunk in world.trunks if not is_ours(trunk)]
+    for (one, numbers), (other, others) in chain(combinations(ours, 2), product(ours, foreign)):
+        shared = numbers & others
+        if shared and (found := _between(one, other, shared, ids)):
             yield found
-    foreign = [trunk for trunk in world.trunks if not is_ours(trunk)]
     for each in wanted:
-        for trunk in foreign:
-            if found := _between(each.trunk, trunk, ids):
-                yield found
         yield from _rules(each, world.rules, ids)
 
 
-def _between(ours: Trunk, other: Trunk, ids: Mapping[str, str]) -> Conflict | None:
+def _between(
+    ours: Trunk, other: Trunk, shared: Set[str], ids: Mapping[str, str]
+) -> Conflict | None:
     same = claims(ours) & claims(other)
     if same:
         numbers, reason = {number for number, *_ in same}, _REFUSED
     else:
-        numbers, reason = _shared_numbers(ours, other), _AMBIGUOUS
+        numbers, reason = {*shared}, _AMBIGUOUS
         told_apart = (ours.allowed_numbers and other.allowed_numbers) or not _meet(
             ours.allowed_addresses, other.allowed_addresses
         )
-        if not numbers or told_apart:
+        if told_apart:
             return None
     return Conflict(
         Kind.TRUNK,
@@ -87,8 +88,8 @@ def _between(ours: Trunk, other: Trunk, ids: Mapping[str, str]) -> Conflict | No
     )
 
 
-def _shared_numbers(one: Trunk, other: Trunk) -> set[str]:
-    return set(map(normal, one.numbers)) & set(map(normal, other.numbers))
+def _numbers(trunk: Trunk) -> frozenset[str]:
+    return frozenset(map(normal, trunk.numbers))
 
 
 def _meet(some: Iterable[str], others: Iterable[str]) -> bool:

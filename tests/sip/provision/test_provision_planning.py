@@ -279,3 +279,18 @@ def test_a_password_under_stars_is_not_compared() -> None:
     assert plan(livekit.world, goal(configured)).actions == ()
     trunk.auth_password = ""
     assert len(plan(livekit.world, goal(configured)).actions) == 1
+
+
+def test_one_plan_is_enough_to_swap_numbers() -> None:
+    """The trunk that has to be made anew takes its rule along."""
+    livekit, before = LiveKit(), named(2)
+    first, second = before.trunks
+    swapped = (
+        first.model_copy(update={"lines": second.lines}),
+        second.model_copy(update={"lines": first.lines}),
+    )
+    after = before.model_copy(update={"trunks": swapped})
+    for configured in (before, after):
+        for action in plan(livekit.world, goal(configured)).actions:
+            livekit.do(action)
+    assert plan(livekit.world, goal(after)).actions == ()
