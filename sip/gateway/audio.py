@@ -69,8 +69,8 @@ class Pace:
     """
 
     _HOLE: Final = 0.06
-    _LATE: Final = 0.03
-    _LEFT: Final = 0.02
+    _LATE: Final = 0.045
+    _LEFT: Final = 0.03
     _AHEAD: Final = 0.1
     _PACKET: Final = 0.02
     _MOST: Final = 10
@@ -83,7 +83,7 @@ class Pace:
     def arrived(self, now: float, seconds: float) -> int:
         """Count, and return, the frames that are missing before sound that has just come.
 
-        Up to 30 ms is jitter; what comes later than that is the packet after a lost one.
+        Up to 45 ms is jitter; what comes later than that is the packet after a lost one.
 
         Args:
             seconds: Its length. More than a packet waited for us, not for the network.
@@ -183,7 +183,7 @@ class CallerVoice:
         self._rest = pcm[whole:]
         frames = [pcm[start : start + FRAME_BYTES] for start in range(0, whole, FRAME_BYTES)]
         missing = self._pace.arrived(time.monotonic(), len(frames) * _FRAME_SECONDS)
-        for frame in concealed(self._last, missing):
+        for frame in concealed(self._last, missing) if missing else ():
             await self._send(frame)
         for frame in frames:
             if self._pace.takes(time.monotonic(), frame):
