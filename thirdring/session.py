@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _SAMPLE_RATE = 24_000
 _APPEND_MS = 20
+_CLOSING_SECONDS = 1.0
 _TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 
 
@@ -48,7 +49,9 @@ class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
         # A session that failed for good raises its failure once more here, which would keep the
         # agent session from closing (livekit-agents 1.8.9, llm/_realtime/openai.py:1848).
         try:
-            await super().aclose()
+            # It would wait for a connection that is still being made to an endpoint that is silent.
+            async with asyncio.timeout(_CLOSING_SECONDS):
+                await super().aclose()
         except Exception:
             logger.debug("the realtime session had failed before it was closed", exc_info=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from livekit import rtc
-from livekit.agents import ModelSettings
+from livekit.agents import APIConnectOptions, ModelSettings
 
 from tests.peers.scripted_model import ScriptedModel, scripted_model
 from tests.samples import LINE
@@ -98,6 +98,32 @@ async def test_a_failed_session_closes_all_the_same(
             pass
     await connection.aclose()
     await realtime.aclose()
+
+
+async def test_a_silent_endpoint_does_not_keep_a_session_open(
+    model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and never answers; closing gives that up long before the client."""
+    came, over = asyncio.Event(), asyncio.Event()
+
+    async def take(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+        # Its two tries would take this long each.
+        patience = APIConnectOptions(max_retry=1, timeout=HANG * 5)
+        monkeypatch.setattr(session, "APIConnectOptions", lambda **_: patience)
+        realtime = realtime_model(CLINIC)
+        connection = realtime.session()
+        async with asyncio.timeout(HANG):
+            await came.wait()
+            await connection.aclose()
+        over.set()
+        await realtime.aclose()
 
 
 async def test_the_first_frame_waits_for_the_answer() -> None:
