@@ -11,7 +11,7 @@ from typing import Final
 
 from sip.provision.planning import plan as planned
 from sip.provision.server import ProvisionError, Refused, Server, connected
-from sip.provision.values import Action, Conflict, Kind, Plan, Rule, Wanted, World, is_ours
+from sip.provision.values import Action, Conflict, Kind, Plan, Rule, Verb, Wanted, World, is_ours
 from sip.provision.wanted import wanted
 from thirdring import workflow
 from thirdring.access import LiveKitAccess
@@ -121,7 +121,7 @@ async def _carry_out(
             identifier = await server.do(_leading(action, trunks))
         except Refused as error:
             return _Refusal(action, str(error))
-        if action.kind is Kind.TRUNK:
+        if action.kind is Kind.TRUNK and action.verb is not Verb.DELETE:
             trunks[action.name] = identifier
         finished(replace(action, id=identifier))
     return None

@@ -250,7 +250,8 @@ async def test_what_two_at_the_same_moment_left_twice_becomes_one(project: Proje
     call = partial(admit, project.redis, caller="+12025550199", called=FIRST, address="203.0.113.9")
     with pytest.raises(Rejected, match="Multiple SIP Trunks matched"):
         await call()
-    await provision.apply(settings(OFFICE), project.access)
+    plan = await provision.apply(settings(OFFICE), project.access)
+    assert done(plan) == ["delete trunk thirdring/office", "update dispatch rule thirdring/office"]
     assert (await call()).accepted
     world = await project.world()
     # Whoever else is at it must choose the same.
