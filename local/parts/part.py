@@ -61,7 +61,13 @@ async def running(parts: Sequence[Part]) -> AsyncIterator[None]:
 
     Raises:
         PartError: A port is taken, a part died or was not ready in time; nothing runs by then.
+        ValueError: Two parts have one name, or one comes after a part that is not among them.
     """
+    names = {part.name for part in parts}
+    if len(names) < len(parts):
+        raise ValueError("two parts have one name")
+    if absent := {name for part in parts for name in part.after} - names:
+        raise ValueError(f"no part is called {', '.join(sorted(absent))}")
     for part in parts:
         for port in part.ports:
             port.check(part.name)

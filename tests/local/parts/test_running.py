@@ -99,6 +99,24 @@ note("NAME+"); print("up", flush=True); time.sleep(600)
     assert order.read_text() == "first+ second+ second- first- "
 
 
+@pytest.mark.parametrize(
+    ("names", "after", "words"),
+    [
+        (("one", "one"), (), "two parts have one name"),
+        (("one", "two"), ("three",), "no part is called three"),
+    ],
+    ids=["twice", "absent"],
+)
+async def test_parts_that_cannot_be_told_apart_or_found_start_nothing(
+    tmp_path: Path, names: tuple[str, str], after: tuple[str, ...], words: str
+) -> None:
+    """Of two with one name the body would wait for one alone; an absent one would never be ready."""
+    first, second = names
+    with pytest.raises(ValueError, match=words):
+        await enter(part(first, tmp_path, WAIT), part(second, tmp_path, WAIT, after=after))
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_a_part_that_dies_at_start_is_named(tmp_path: Path, family: Family) -> None:
     """One line has the part, its exit code, its last words and its log; the others have stopped."""
     other = part("other", tmp_path, family.script, said="deaf")
