@@ -59,7 +59,7 @@ async def test_the_server_runs_with_it(tmp_path: Path) -> None:
     document["redis"]["address"] = redis.address
     document["rtc"].update(udp_port=free_port(), tcp_port=free_port())
     moved = {**part.env, "LIVEKIT_CONFIG": yaml.safe_dump(document)}
-    # Nobody is in a room, for whom it would stay.
+    # In its first 0.1 s it does not hear SIGTERM.
     server = replace(part, env=moved, grace=0.2)
     async with (
         running([redis, server]),

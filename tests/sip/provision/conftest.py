@@ -72,7 +72,7 @@ def livekit_with_redis(
     folder, keys = tmp_path_factory.mktemp("project"), Keys()
     redis = redis_server(folder / "redis.log")
     server = livekit_server(folder / "livekit-server.log", keys, redis=redis.address)
-    # Nobody is in a room, for whom it would stay another 5 s.
+    # In its first 0.1 s livekit-server does not hear SIGTERM.
     parts = [redis, replace(server, grace=0.2)]
     access = LiveKitAccess(
         url=server.address, api_key=keys.api_key, api_secret=SecretStr(keys.api_secret)
