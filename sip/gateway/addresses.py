@@ -96,14 +96,15 @@ def is_allowed(
 
     def is_one_allowed(source: IPAddress) -> bool:
         known_as = {source}
-        if at_home and _is_own(source):
+        if at_home and is_own(source):
             known_as.add(ip_address("::1" if source.version == 6 else "127.0.0.1"))
         return any(address in network for address in known_as for network in allowed)
 
     return bool(known) and all(is_one_allowed(source) for source in known)
 
 
-def _is_own(address: IPAddress) -> bool:
+def is_own(address: IPAddress) -> bool:
+    """Tell whether an address is one of this machine."""
     if address.is_unspecified or address.is_multicast:
         return False
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET

@@ -20,13 +20,14 @@ from sip.gateway.addresses import (
     allowed_networks,
     free_port,
     is_allowed,
+    is_own,
 )
 from sip.gateway.call import BridgedCall, Patience
 from sip.gateway.core import Core
 from sip.gateway.interfaces import follow_interfaces
 from sip.gateway.invitation import invitation, masked
 from sip.gateway.room import CallRoom
-from sip.gateway.trace import InviteTrace
+from sip.gateway.trace import InviteTrace, Origin
 from thirdring.access import LiveKitAccess
 from thirdring.calls import PhoneNumber
 from thirdring.errors import PartError
@@ -116,8 +117,10 @@ class _Desk:
         self.calls.create_task(self._admit(sip, call, masked(invited.caller)))
 
     async def _admit(self, sip: baresip.Call, call: BridgedCall, caller: str) -> None:
-        sources = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
+        origin = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
+        sources = origin.sources
         if is_allowed(sources, self.networks, listening=self.host):
+            _warn_of_nat(origin, caller)
             with self.trace.holds(sip.call_id, call.note_hold):
                 await call.run()
             return
@@ -131,6 +134,24 @@ class _Desk:
             await sip.reject()
         except BaresipError as error:
             logger.debug("refused call was gone: %s", error)
+
+
+def _warn_of_nat(origin: Origin, caller: str) -> None:
+    """Say why a caller may hear nothing, for neither side of the call can see it."""
+    at = origin.audio_at
+    if at is None or at.is_unspecified or at in origin.sources:
+        return
+    # A trunk's media servers have public addresses; a softphone here may name any of this machine.
+    if at.is_private and not is_own(at):
+        logger.warning(
+            "a caller wants its audio at a private address that its INVITE did not come from; "
+            "if that is a phone behind NAT, it will hear nothing (docs/gateway.md, Sound)",
+            extra={
+                "audio_at": str(at),
+                "sources": sorted(map(str, origin.sources)),
+                "caller": caller,
+            },
+        )
 
 
 async def _register(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -29,6 +30,9 @@ INVITE = (
     "\r\n"
     "RX UDP 127.0.0.1:1 -> 127.0.0.1:5060\n"
     "Call-ID: third@host\n"
+    "c=IN IP4 10.0.0.1\r\n"
+    "m=audio 4000 RTP/AVP 0\r\n"
+    "m=video 4002 RTP/AVP 96\r\n"
     "c=IN IP4 0.0.0.0\r\n"
 )
 
@@ -36,7 +40,40 @@ INVITE = (
 def test_the_source_of_an_invite_is_what_the_network_showed() -> None:
     """Via, and text in the body that looks like a trace, count for nothing."""
     call_ids = ("first@host", "second@host")
-    assert invite_in(INVITE) == Invite("INVITE", call_ids, ip_address("192.0.2.7"), held=True)
+    source, audio_at = ip_address("192.0.2.7"), ip_address("10.0.0.1")
+    assert invite_in(INVITE) == Invite("INVITE", call_ids, source, True, audio_at)
+
+
+@pytest.mark.parametrize(
+    ("session", "stream", "holds"),
+    [
+        ("c=IN IP4 0.0.0.0\n", "", True),
+        ("c=IN IP4 10.0.0.1\n", "c=IN IP4 0.0.0.0\n", True),
+        ("c=IN IP4 0.0.0.0\n", "c=IN IP4 10.0.0.1\n", False),
+        ("c=IN IP4 phone.example\n", "", False),
+        ("c=IN IP4 0.0.0.0.0\n", "", False),
+        ("", "", False),
+    ],
+)
+def test_a_hold_is_the_address_of_the_audio_stream(
+    session: str, stream: str, *, holds: bool
+) -> None:
+    """Its own c= line counts before that of the session, and that of a video stream never."""
+    head = INVITE.partition("\r\n\r\n")[0]
+    sdp = f"v=0\n{session}m=audio 4000 RTP/AVP 0\n{stream}m=video 0 RTP/AVP 96\nc=IN IP4 0.0.0.0\n"
+    invite = invite_in(f"{head}\r\n\r\n{sdp}")
+    assert invite is not None
+    assert invite.holds is holds
+
+
+def test_no_packet_takes_long_to_read() -> None:
+    """One made to be searched over and over takes milliseconds: audio waits for whoever reads."""
+    spaces = "i: a" + "\t " * 3500 + "x"
+    record = INVITE.replace("Call-ID: second@host", spaces)
+    begun = time.process_time()
+    for _ in range(10):
+        assert invite_in(record) is not None
+    assert time.process_time() - begun < 3
 
 
 def test_an_ipv4_caller_on_an_ipv6_socket_is_known_by_its_ipv4_address() -> None:

@@ -232,6 +232,21 @@ async def test_an_invite_longer_than_8_kb_is_refused_and_the_log_says_why(
     assert "8 kB" in refused
 
 
+async def test_a_phone_that_names_an_address_behind_nat_is_warned_of(
+    raw_line: RawLine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, with both addresses; a phone that names the one it calls from is not."""
+    for connection in ("127.0.0.1", "10.255.255.1"):
+        async with raw_line.phone() as phone:
+            phone.invite(LINE, sdp(phone.media_port, connection=connection))
+            await raw_line.room(phone)
+            phone.cancel()
+            phone.ack_refusal(await phone.final(phone.invited))
+    (warned,) = (one for one in caplog.records if "behind NAT" in one.message)
+    assert vars(warned)["audio_at"] == "10.255.255.1"
+    assert vars(warned)["sources"] == ["127.0.0.1"]
+
+
 @pytest.mark.parametrize("raw_line", [Patience(company=0.3)], indirect=True)
 async def test_a_call_through_a_border_controller_takes_the_route_that_it_recorded(
     raw_line: RawLine,
