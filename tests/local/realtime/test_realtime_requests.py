@@ -53,6 +53,7 @@ def test_a_tone_survives_the_telephone_formats(kind: str) -> None:
         for start in range(0, len(sent), 160)
     )
     within = np.frombuffer(pcm, np.int16)
+    assert len(within) == 3 * len(sent)
     assert pure(within, 24000) == pytest.approx(700, abs=3)
     back = encoded(pcm, audio_format)
     assert len(back) * 3 == pytest.approx(len(within), abs=30)
@@ -149,13 +150,19 @@ async def test_replies_out_of_band_are_cancelled_by_id_and_counted(reflex: Clien
     await reflex.until("response.created")
 
 
-async def test_short_commits_count_what_was_appended(reflex: Client) -> None:
+@pytest.mark.parametrize(
+    ("kind", "enough", "sample"), [("audio/pcm", 4800, 2), ("audio/pcmu", 800, 1)]
+)
+async def test_short_commits_count_what_was_appended(
+    reflex: Client, kind: str, enough: int, sample: int
+) -> None:
     """100 ms are enough, to the sample; what was committed or cleared does not count again."""
-    await reflex.configure(audio={"input": {"turn_detection": None}})
-    audio = base64.b64encode(bytes(4800)).decode()
+    await reflex.configure(audio={"input": {"turn_detection": None, "format": {"type": kind}}})
+    audio = base64.b64encode(bytes(enough)).decode()
     await reflex.send("input_audio_buffer.append", audio=audio)
     await reflex.send("input_audio_buffer.commit")
     await reflex.until("input_audio_buffer.committed")
-    await reflex.send("input_audio_buffer.append", audio=base64.b64encode(bytes(4798)).decode())
+    audio = base64.b64encode(bytes(enough - sample)).decode()
+    await reflex.send("input_audio_buffer.append", audio=audio)
     error = await reflex.refused("input_audio_buffer.commit")
     assert error["code"] == "input_audio_buffer_commit_empty"
