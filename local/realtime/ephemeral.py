@@ -18,6 +18,9 @@ __all__ = ["PREFIX", "ClientSecrets"]
 PREFIX = "ek_"
 """How the values begin, as OpenAI's do."""
 
+_MOST = 1000
+"""Each keeps the settings of a session for up to two hours."""
+
 
 class _Lifetime(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -50,14 +53,16 @@ class ClientSecrets:
     now: Callable[[], float] = time.time
     _known: dict[str, _Secret] = field(default_factory=dict)
 
-    def create(self, document: object) -> JsonObject:
+    def create(self, document: JsonObject) -> JsonObject:
         """Return a new secret as the API shows it.
 
         Raises:
-            Refusal: The wanted session or lifetime cannot be.
+            Refusal: The wanted session or lifetime cannot be, or there are too many secrets.
         """
-        if not isinstance(document, dict):
-            raise Refusal("invalid_json", "The body is a JSON object with a `session`.")
+        self._known = {k: v for k, v in self._known.items() if v.expires_at > self.now()}
+        if len(self._known) >= _MOST:
+            why = f"{_MOST} client secrets are valid; wait until one expires."
+            raise Refusal("too_many_client_secrets", why)
         try:
             wanted = _Wanted.model_validate(document)
         except ValidationError as error:
@@ -65,7 +70,6 @@ class ClientSecrets:
         configuration = updated(Configuration(id=new_id("sess")), wanted.session or {})
         expires_at = int(self.now()) + (wanted.expires_after or _Lifetime()).seconds
         value = PREFIX + secrets.token_hex(16)
-        self._known = {k: v for k, v in self._known.items() if v.expires_at > self.now()}
         self._known[value] = _Secret(expires_at, configuration)
         return {"value": value, "expires_at": expires_at, "session": configuration.wire()}
 

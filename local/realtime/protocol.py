@@ -34,6 +34,7 @@ __all__ = [
     "event",
     "first_problem",
     "internal_error",
+    "json_object",
     "new_id",
     "parse",
 ]
@@ -219,20 +220,35 @@ def parse(frame: str | bytes) -> ClientEvent:
     """
     if isinstance(frame, bytes):
         raise Refusal("invalid_json", "An event is a text frame; this one was binary.")
-    try:
-        document = json.loads(frame)
-    except (ValueError, RecursionError) as error:
-        raise Refusal("invalid_json", f"The event is not valid JSON: {error}") from None
-    if "\\u" in frame and not _is_text(document):
-        raise Refusal("invalid_json", "The event has half a surrogate pair, which is no character.")
-    if not isinstance(document, dict):
-        raise Refusal("invalid_json", "An event is a JSON object with a `type`.")
-    if _is_deep(document):
-        raise Refusal("invalid_json", f"The event has more than {MAX_DEPTH} levels.")
+    document = json_object(frame, "event")
     try:
         return _CLIENT_EVENT.validate_python(document)
     except ValidationError as error:
         raise _refusal(document, error) from None
+
+
+def json_object(text: str, name: str) -> JsonObject:
+    """Return the object that a text is, fit to be told again.
+
+    Args:
+        name: What the text is, for the refusal.
+
+    Raises:
+        Refusal: It is not JSON, no object, too deep, or has half a character.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refusal("invalid_json", f"The {name} is not valid JSON: {error}") from None
+    # One character is found many times sooner than two, and base64 has no backslash.
+    if "\\" in text and "\\u" in text and not _is_text(document):
+        why = f"The {name} has half a surrogate pair, which is no character."
+        raise Refusal("invalid_json", why)
+    if not isinstance(document, dict):
+        raise Refusal("invalid_json", f"The {name} must be a JSON object.")
+    if _is_deep(document):
+        raise Refusal("invalid_json", f"The {name} has more than {MAX_DEPTH} levels.")
+    return document
 
 
 def _is_text(document: Any) -> bool:
@@ -248,7 +264,9 @@ def _is_deep(document: JsonObject) -> bool:
     for _ in range(MAX_DEPTH):
         inner = (one.values() if isinstance(one, dict) else one for one in level)
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
-    return bool(level)
+        if not level:
+            return False
+    return True
 
 
 def _refusal(document: JsonObject, error: ValidationError) -> Refusal:

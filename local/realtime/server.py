@@ -20,7 +20,7 @@ from local.realtime.brain.dialogue import ScriptBrain
 from local.realtime.brain.script import load_all
 from local.realtime.configuration import Configuration, ServerVad
 from local.realtime.ephemeral import PREFIX, ClientSecrets
-from local.realtime.protocol import Refusal, SlowClient, new_id
+from local.realtime.protocol import Refusal, SlowClient, json_object, new_id
 from local.realtime.reflex import ReflexBrain, ReflexEars, ReflexScribe, ToneVoice
 from local.realtime.session import Engine, RealtimeSession
 from local.realtime.turns import VadEars
@@ -121,7 +121,7 @@ class RealtimeServer:
         if model := request.query.get("model"):
             begin["model"] = model
         configuration = (settings or Configuration()).model_copy(update=begin)
-        logger.info("connected: %s, model %s", request.remote, configuration.model or "(none)")
+        logger.info("connected: %s, model %r", request.remote, configuration.model)
         session = RealtimeSession(self._engine, configuration, socket.send_str)
         try:
             await session.run(_frames(socket))
@@ -138,9 +138,10 @@ class RealtimeServer:
         if not self._is_key(_token(request)):
             return _unauthorized()
         try:
-            return web.json_response(self._secrets.create(await request.json()))
-        except (ValueError, RecursionError) as error:
-            return _refused(400, "invalid_json", f"The body is not valid JSON: {error}")
+            body = json_object(await request.text(), "body")
+            return web.json_response(self._secrets.create(body))
+        except UnicodeDecodeError as error:
+            return _refused(400, "invalid_json", f"The body is not text: {error}")
         except Refusal as refusal:
             return _refused(400, refusal.code, str(refusal), param=refusal.param)
 
@@ -148,7 +149,8 @@ class RealtimeServer:
         key = self._settings.api_key
         if key is None:
             return not token.startswith(PREFIX)
-        return hmac.compare_digest(token.encode(), key.encode())
+        # What is not UTF-8 comes as surrogates.
+        return hmac.compare_digest(token.encode(errors="surrogateescape"), key.encode())
 
     async def close(self) -> None:
         """Tell every client that the server goes."""
@@ -172,12 +174,21 @@ def _token(request: web.Request) -> str:
     sent = request.headers.get("Authorization", "")
     if sent.startswith("Bearer "):
         return sent.removeprefix("Bearer ")
-    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-    names = [name.strip() for name in offered]
+    names = _offered(request)
     return next((n.removeprefix(_KEY_PROTOCOL) for n in names if n.startswith(_KEY_PROTOCOL)), "")
 
 
+def _offered(request: web.Request) -> list[str]:
+    """Return the subprotocols that a client would speak."""
+    names = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
 def _not_served(request: web.Request) -> web.Response | None:
+    if (offered := _offered(request)) and "realtime" not in offered:
+        # aiohttp would log what was offered, and with it the key.
+        why = "Offer the subprotocol `realtime`, beside that with the key."
+        return _refused(400, "invalid_value", why, param="Sec-WebSocket-Protocol")
     if request.query.get("intent", "conversation") != "conversation":
         why = "Only conversations are served: leave `intent` out."
         return _refused(400, "invalid_value", why, param="intent")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import openai
@@ -75,6 +77,8 @@ async def test_the_client_says_what_is_not_offered(server: RealtimeServer) -> No
         ("{", "invalid_json", None),
         ("[]", "invalid_json", None),
         ("[" * 5000, "invalid_json", None),
+        ('{"session": {"tracing": ' + "[" * 100 + "]" * 100 + "}}", "invalid_json", None),
+        ('{"session": {"instructions": "\\ud83d"}}', "invalid_json", None),
         ('{"session": 3}', "invalid_value", "session"),
         ('{"session": {"type": "realtime", "colour": 1}}', "unknown_parameter", "session.colour"),
         ('{"expires_after": {"seconds": 5}}', "invalid_value", "expires_after.seconds"),
@@ -132,7 +136,37 @@ def test_a_secret_expires() -> None:
     assert value not in secrets._known
 
 
-def test_a_secret_without_an_object_is_refused() -> None:
-    """The body must be one."""
-    with pytest.raises(Refusal, match="JSON object"):
-        ClientSecrets().create(None)
+def test_secrets_are_counted() -> None:
+    """A thousand are valid at a time; one more is made as soon as they have expired."""
+    now = 1000.0
+    secrets = ClientSecrets(lambda: now)
+    for _ in range(1000):
+        secrets.create({"expires_after": {"seconds": 10}})
+    with pytest.raises(Refusal, match="1000 client secrets"):
+        secrets.create({})
+    now = 1010.0
+    secrets.create({})
+
+
+async def test_a_key_is_not_logged(
+    server: RealtimeServer, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Offered without `realtime` beside it, it is refused in words that do not repeat it."""
+    offered = (f"openai-insecure-api-key.{KEY}",)
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect(f"{server.url}/realtime", protocols=offered)
+    assert refused.value.status == 400
+    assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["GET /v1/realtime", "POST /v1/realtime/client_secrets"])
+async def test_a_key_that_is_no_text_is_a_wrong_key(server: RealtimeServer, path: str) -> None:
+    """Bytes that are not UTF-8 are answered like any other key that is not ours."""
+    address = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    async with asyncio.timeout(20):
+        head = f"{path} HTTP/1.1\r\nHost: local\r\nContent-Length: 0\r\n"
+        writer.write(head.encode() + b"Authorization: Bearer \xff\xfe\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"401"
+        writer.close()
+        await writer.wait_closed()
