@@ -183,7 +183,9 @@ class RealtimeSession:
         if item.spoken and item.role == "user" and not item.text:
             # Its words are waited for: the reply that is asked for next must know them.
             pcm = self._audio_of(message.item)
-            text = await self._transcribe(as_heard(pcm)) or ""
+            # A frame can hold minutes: other callers are not to wait for their resampling.
+            samples = await asyncio.to_thread(as_heard, pcm)
+            text = await self._transcribe(samples) or ""
             length = len(pcm) * 1000 // (2 * SAMPLE_RATE)
             item = replace(item, text=text, audio_ms=length)
         previous = self._conversation.add(item, after=message.previous_item_id)
