@@ -34,7 +34,12 @@ async def test_the_local_model_answers_the_documented_program(stack: Stack) -> N
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(60):
-        said, problems = await process.communicate(program.encode())
+    try:
+        async with asyncio.timeout(60):
+            said, problems = await process.communicate(program.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, problems.decode()
     assert len(said.split()) > 3

@@ -18,10 +18,10 @@ from pydantic import BaseModel
 from tests.conformance.order import Transcript
 from tests.conformance.shape import Event
 
-__all__ = ["HANG", "INSTRUCTIONS", "LONG", "TOOL", "Service", "Talk", "text_item"]
+__all__ = ["HANG", "INSTRUCTIONS", "LONG", "MOST_TOKENS", "TOOL", "Service", "Talk", "text_item"]
 
 HANG = 20.0
-_MOST_TOKENS = 800
+MOST_TOKENS = 800
 """A bound for what a reply of the service may cost: 40 s of audio."""
 
 INSTRUCTIONS = (
@@ -126,7 +126,7 @@ class Talk:
 
     async def configure(self, **session: Any) -> Event:
         """Change the session and return it as the server tells it."""
-        asked: Any = {"type": "realtime", "max_output_tokens": _MOST_TOKENS, **session}
+        asked: Any = {"type": "realtime", "max_output_tokens": MOST_TOKENS, **session}
         await self.connection.session.update(session=asked)
         told: Event = (await self.until("session.updated"))["session"]
         return told

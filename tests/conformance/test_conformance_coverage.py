@@ -90,7 +90,8 @@ async def test_every_client_event_is_answered(talk: Talk) -> None:
     for kind, (fields, answer) in EVENTS.items():
         if answer == "error":
             error = await talk.refused({"type": kind, **fields})
-            assert error["message"]
+            about_what_there_is = error["code"].endswith(("_not_active", "_invalid_item_id"))
+            assert about_what_there_is or kind in error["message"]
         else:
             event: Any = {"type": kind, **fields}
             await talk.connection.send(event)

@@ -31,8 +31,13 @@ async def pytest_with(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(100):
-        printed, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(100):
+            printed, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     return process.returncode, printed.decode()
 
 
