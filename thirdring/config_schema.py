@@ -304,11 +304,12 @@ class GatewayFile(_Mapping):
 
 
 class TrunkFile(_Mapping):
-    lines: Annotated[tuple[_Number, ...], AfterValidator(_not_empty)] | None = None
+    # A key without a value is a slip, and none of them may open the trunk: hence no `None`.
+    lines: Annotated[tuple[_Number, ...], AfterValidator(_not_empty)] = ()
     allowed_addresses: tuple[_Network, ...] = ()
     allowed_numbers: tuple[_Number, ...] = ()
-    auth_username: _Name | None = None
-    auth_password: _Name | None = None
+    auth_username: _Name = ""
+    auth_password: _Name = ""
 
     def trunk(self, name: str, numbers: tuple[str, ...]) -> Trunk:
         return Trunk(
@@ -316,8 +317,8 @@ class TrunkFile(_Mapping):
             lines=self.lines or numbers,
             allowed_addresses=self.allowed_addresses,
             allowed_numbers=self.allowed_numbers,
-            auth_username=self.auth_username,
-            auth_password=self.auth_password and SecretStr(self.auth_password),
+            auth_username=self.auth_username or None,
+            auth_password=SecretStr(self.auth_password) if self.auth_password else None,
         )
 
 

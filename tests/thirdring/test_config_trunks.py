@@ -119,6 +119,16 @@ def test_trunks_may_share_a_line_when_their_callers_differ(tmp_path: Path) -> No
             "expected 1 to 63 of a-z, 0-9, _ and -",
         ),
         (("a: {lines: []}",), f"{LINE}:14 trunks.a.lines: is empty, got a list; expected at least"),
+        # LiveKit SIP challenges nobody when one of the two is empty.
+        (
+            ('a: {auth_username: , auth_password: "${TRUNK_PASSWORD}"}',),
+            f"{LINE}:22 trunks.a.auth_username: is not a string, got nothing; expected text",
+        ),
+        (
+            ("a: {auth_username: u, auth_password: }",),
+            f"{LINE}:40 trunks.a.auth_password: is not a string, got ",
+        ),
+        (("a: {lines: }",), f"{LINE}:14 trunks.a.lines: is not a list, got nothing; expected a"),
         (("a:",), f"{LINE}:5 trunks.a: is not a mapping, got nothing; expected keys with values"),
     ],
 )
