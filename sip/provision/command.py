@@ -49,13 +49,18 @@ async def run_plan(
     """Print what `apply` would do; 1 when a conflict would keep it from doing so.
 
     Raises:
-        ProvisionError: LiveKit cannot be asked.
+        ProvisionError: LiveKit cannot be asked; with `json_wanted` the document says so instead.
     """
-    found = await plan(settings, access, destroy=destroy)
     cautions = [] if destroy else warnings(settings)
     if json_wanted:
-        out(json.dumps(as_json(found, warnings=cautions), indent=2))
+        try:
+            found = await plan(settings, access, destroy=destroy)
+        except ProvisionError as error:
+            out(_document(Plan(), cautions, error))
+            return _FAILED
+        out(_document(found, cautions))
         return _FAILED if found.conflicts else 0
+    found = await plan(settings, access, destroy=destroy)
     _warn(cautions, err)
     if found.conflicts:
         raise Conflicting(found.conflicts)
@@ -92,11 +97,15 @@ async def run_apply(
         finished = await apply(settings, access, destroy=destroy, tell=done.append)
     except ProvisionError as error:
         conflicts = error.conflicts if isinstance(error, Conflicting) else ()
-        unfinished = Plan(actions=tuple(done), conflicts=conflicts)
-        out(json.dumps(as_json(unfinished, warnings=cautions, error=str(error)), indent=2))
+        out(_document(Plan(actions=tuple(done), conflicts=conflicts), cautions, error))
         return _FAILED
-    out(json.dumps(as_json(finished, warnings=cautions), indent=2))
+    out(_document(finished, cautions))
     return 0
+
+
+def _document(plan: Plan, cautions: list[str], error: ProvisionError | None = None) -> str:
+    why = str(error) if error else None
+    return json.dumps(as_json(plan, warnings=cautions, error=why), indent=2)
 
 
 def _warn(cautions: list[str], err: Print) -> None:

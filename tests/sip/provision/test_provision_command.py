@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -142,6 +142,19 @@ async def test_a_conflict_is_in_the_document_too(project: Project, tmp_path: Pat
         assert conflict["ours"] == '"thirdring/provider" (new)'
         assert conflict["theirs"] == f'"Twilio" ({foreign.sip_trunk_id})'
         assert conflict["numbers"] == ["+12025550142"]
+
+
+async def test_a_server_that_is_not_there_is_in_the_document_too(
+    project: Project, tmp_path: Path
+) -> None:
+    """Programs get one document whatever happens, with the reason and exit code 1."""
+    nowhere = replace(project, access=project.access.model_copy(update={"url": "ws://127.0.0.1:9"}))
+    for command in (provision.run_plan, provision.run_apply):
+        terminal = Terminal()
+        code = await terminal.run(command, nowhere, loaded(tmp_path), json_wanted=True)
+        (document,) = map(json.loads, terminal.out)
+        assert (code, document["actions"], terminal.err) == (1, [], [])
+        assert "cannot be reached (Connection refused)" in document["error"]
 
 
 async def test_no_password_is_ever_shown(project: Project, tmp_path: Path) -> None:
