@@ -110,7 +110,7 @@ note("NAME+"); print("up", flush=True); time.sleep(600)
 async def test_parts_that_cannot_be_told_apart_or_found_start_nothing(
     tmp_path: Path, names: tuple[str, str], after: tuple[str, ...], words: str
 ) -> None:
-    """Of two with one name the body would wait for one alone; an absent one would never be ready."""
+    """Of two with one name the body would wait for one alone, and for an absent one in vain."""
     first, second = names
     with pytest.raises(ValueError, match=words):
         await enter(part(first, tmp_path, WAIT), part(second, tmp_path, WAIT, after=after))
