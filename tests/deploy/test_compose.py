@@ -123,6 +123,11 @@ def test_the_door_opens_last() -> None:
     }
 
 
+def test_the_courier_outlasts_the_worker() -> None:
+    """Compose stops in reverse order: the records of the calls that a worker ends still go out."""
+    assert SERVICES["worker"]["depends_on"]["courier"] == {"condition": "service_started"}
+
+
 def test_the_services_find_each_other() -> None:
     """Addresses in compose file, livekit.yaml and sip.yaml agree."""
     server, sip = loaded("livekit.yaml"), loaded("sip/trunks/sip.yaml")
