@@ -31,7 +31,8 @@ class Core:
     @contextmanager
     def reached(self) -> Iterator[None]:
         """Listen in on the stack's thread; the stack must be running."""
-        events: Sink = _set_sink(None)
+        # Taken out first, what happens meanwhile would be lost.
+        events: Sink = _events._sink  # type: ignore[assignment] # the library's own
 
         def sink(event: int, handle: int, payload: bytes | None) -> None:
             while self._waiting:
@@ -58,7 +59,5 @@ class Core:
             logger.debug("the gateway's SIP stack could not be told something: %s", error)
 
 
-def _set_sink(sink: Sink | None) -> Sink:
-    """Put a sink in the place of the one that there is, which is returned."""
-    before: Sink = _events.set_sink(sink)  # type: ignore[no-untyped-call] # the library's own
-    return before
+def _set_sink(sink: Sink) -> None:
+    _events.set_sink(sink)  # type: ignore[no-untyped-call] # the library's own

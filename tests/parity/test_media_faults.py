@@ -30,6 +30,23 @@ async def heard_in_room(site: Site, plan: Sequence[Timed], seconds: float) -> li
         return delays(call.agent.heard, begun, seconds)
 
 
+async def compared(
+    site: Site, plans: Sequence[Sequence[Timed]], seconds: float
+) -> tuple[list[float], list[list[float]]]:
+    """Return the delays of the beats in a plain call, and of those in calls beside it.
+
+    A run in which not even the plain call is heard whole tells of the machine: then once more.
+    """
+    plain = packets(beats(seconds))
+    for _ in range(3):
+        clean, *others = await asyncio.gather(
+            *(heard_in_room(site, one, seconds) for one in (plain, *plans))
+        )
+        if missed(clean) == 0:
+            return clean, others
+    return pytest.fail(f"this machine is too busy for {len(plans) + 1} calls: {clean}")
+
+
 def missed(found: Sequence[float]) -> int:
     """Return how many beats nobody heard; a machine that does something else may cost one."""
     return sum(one == math.inf for one in found)
@@ -54,23 +71,18 @@ def other(one: Timed, **changes: object) -> Timed:
 async def test_lost_packets_cost_what_was_in_them_and_no_time(site: Site) -> None:
     """1, 5 and 20 % at random and 200 ms of each second: no beat is later than in a clean call."""
     plan = packets(beats(_SECONDS))
-    clean, *faulty = await asyncio.gather(
-        *(
-            heard_in_room(site, one, _SECONDS)
-            for one in (
-                plan,
-                lost(plan, 0.01),
-                lost(plan, 0.05),
-                lost(plan, 0.2),
-                lost(plan, 0.2, seed=8),
-                [one for number, one in enumerate(plan) if number % 50 >= 10],
-            )
-        )
-    )
-    assert [missed(one) <= 1 for one in (clean, *faulty[:2])] == [True] * 3
-    assert [missed(one) <= 3 for one in faulty[2:]] == [True] * 3
+    plans = [
+        lost(plan, 0.01),
+        lost(plan, 0.05),
+        lost(plan, 0.2),
+        lost(plan, 0.2, seed=8),
+        [one for number, one in enumerate(plan) if number % 50 >= 10],
+    ]
+    clean, faulty = await compared(site, plans, _SECONDS)
+    assert max(map(missed, faulty[:2])) <= 1, faulty
+    assert max(map(missed, faulty[2:])) <= 3, faulty
     for one in faulty:
-        assert worst(one) - last(clean) < 0.2
+        assert worst(one) - last(clean) < 0.2, (clean, one)
 
 
 async def test_disorder_is_heard_through(site: Site) -> None:
@@ -86,22 +98,13 @@ async def test_disorder_is_heard_through(site: Site) -> None:
         ]
     late = [replace(one, at=one.at + chance.uniform(0, 0.08)) for one in plan]
     stalled = [replace(one, at=2.4) if 0.4 <= one.at < 2.4 else one for one in plan]
-    clean, twice, disordered, jittery, stall = await asyncio.gather(
-        *(
-            heard_in_room(site, one, _SECONDS)
-            for one in (
-                plan,
-                [copy for one in plan for copy in (one, one)],
-                swapped,
-                sorted(late, key=lambda one: one.at),
-                stalled,
-            )
-        )
-    )
-    assert [missed(one) <= 1 for one in (twice, disordered, jittery)] == [True] * 3
-    assert missed(stall[4:]) <= 1
-    for one in (twice, disordered, jittery, stall):
-        assert last(one) - last(clean) < 0.25
+    twice = [copy for one in plan for copy in (one, one)]
+    plans = [twice, swapped, sorted(late, key=lambda one: one.at), stalled]
+    clean, heard = await compared(site, plans, _SECONDS)
+    assert max(map(missed, heard[:3])) <= 1, heard
+    assert missed(heard[3][4:]) <= 1, heard[3]
+    for one in heard:
+        assert last(one) - last(clean) < 0.25, (clean, one)
 
 
 async def test_a_stream_that_changes_in_mid_call_goes_on(site: Site) -> None:
@@ -110,24 +113,17 @@ async def test_a_stream_that_changes_in_mid_call_goes_on(site: Site) -> None:
     plan = packets(sound)
     half = len(plan) // 2
     before, after = plan[:half], plan[half:]
-    heard = await asyncio.gather(
-        *(
-            heard_in_room(site, one, 2.0)
-            for one in (
-                [*before, *(other(one, ssrc=99, sequence=7, timestamp=5) for one in after[:1])]
-                + [other(one, ssrc=99) for one in after[1:]],
-                packets(sound, sequence=65500, timestamp=2**32 - 8000),
-                [*before, *(other(one, sequence=one.packet.sequence - 4000) for one in after)],
-                [
-                    *before,
-                    *(other(one, timestamp=one.packet.timestamp + 10**9) for one in after),
-                ],
-                [*before, *(replace(one, port=1) for one in after)],
-                [other(one, marker=True) for one in plan],
-            )
-        )
-    )
-    assert [missed(one) <= 1 for one in heard] == [True] * 6
+    plans = [
+        [*before, *(other(one, ssrc=99, sequence=7, timestamp=5) for one in after[:1])]
+        + [other(one, ssrc=99) for one in after[1:]],
+        packets(sound, sequence=65500, timestamp=2**32 - 8000),
+        [*before, *(other(one, sequence=one.packet.sequence - 4000) for one in after)],
+        [*before, *(other(one, timestamp=one.packet.timestamp + 10**9) for one in after)],
+        [*before, *(replace(one, port=1) for one in after)],
+        [other(one, marker=True) for one in plan],
+    ]
+    _, heard = await compared(site, plans, 2.0)
+    assert max(map(missed, heard)) <= 1, heard
 
 
 async def test_what_is_no_sound_is_no_noise(site: Site) -> None:
@@ -149,20 +145,16 @@ async def test_what_is_no_sound_is_no_noise(site: Site) -> None:
         piece = packets(sound[start : start + size], ptime=size / 8, at=start / 8000)[0]
         odd.append(other(piece, sequence=len(odd), timestamp=start))
         start += size
-    heard = await asyncio.gather(*(heard_in_room(site, one, 2.0) for one in (noise, odd)))
-    assert [missed(one) <= 1 for one in heard] == [True] * 2
+    _, heard = await compared(site, [noise, odd], 2.0)
+    assert max(map(missed, heard)) <= 1, heard
 
 
 async def test_a_phone_with_another_clock_is_followed(site: Site) -> None:
     """Two per cent fast or slow, a hundred times the usual: every beat, and no delay after 4 s."""
     plan = packets(beats(4.0))
-    fast, clean, slow = await asyncio.gather(
-        *(
-            heard_in_room(site, [replace(one, at=one.at * rate) for one in plan], 4.0)
-            for rate in (0.98, 1.0, 1.02)
-        )
-    )
-    assert [missed(one) <= 1 for one in (fast, slow)] == [True] * 2
+    plans = [[replace(one, at=one.at * rate) for one in plan] for rate in (0.98, 1.02)]
+    clean, (fast, slow) = await compared(site, plans, 4.0)
+    assert max(missed(fast), missed(slow)) <= 1, (fast, slow)
     # The last beat but one left 60 ms before or after the time that `delays` takes it for.
     assert abs(last(fast) + 0.06 - last(clean)) < 0.2
     assert abs(last(slow) - 0.06 - last(clean)) < 0.2

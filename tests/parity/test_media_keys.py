@@ -16,7 +16,12 @@ from sip.gateway.room import DIGIT_CODES
 from tests.parity.media_call import Site, media_call
 from tests.parity.wire import Timed, lost, packets
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.timeout(90),
+    # Their ends are looked at in test_signalling_records.py, last of all.
+    pytest.mark.usefixtures("long_calls"),
+]
 
 _NUMBER = random.Random(12)
 _FRAME = 0.02

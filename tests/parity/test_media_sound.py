@@ -80,7 +80,7 @@ async def both_ways(
 
 
 def assert_is(heard: Tone, pitch: float, *, purity: float = 25) -> None:
-    """Fail unless this is the tone that was played, clean, and within 1 dB as loud."""
+    """Fail unless this is the tone that was played, clean, and within 1.2 dB as loud."""
     assert abs(heard.pitch - pitch) < 3
     assert abs(heard.level - _RMS) < 1.2
     assert heard.purity > purity

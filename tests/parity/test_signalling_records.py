@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 
 import pytest
 from livekit import api
 
 from local.parts.stack import Stack
-from tests.parity.raw_phone import RawPhone, raw_phone, sdp
-from tests.peers.calls import new_number, records, wait_for_record
+from tests.parity.long_calls import LongCalls, phone_of, recorded
+from tests.parity.raw_phone import sdp
+from tests.peers.calls import records
 from tests.peers.phones import needs_livekit_sip
 from thirdring.calls import EndReason
 from thirdring.record import Record
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
-
-Story = Callable[[Stack], Awaitable[str]]
-
-
-def phone_of(stack: Stack) -> AbstractAsyncContextManager[RawPhone]:
-    return raw_phone(stack.sip_address, new_number())
 
 
 async def held_and_resumed(stack: Stack) -> str:
@@ -75,38 +69,6 @@ async def acknowledged_late(stack: Stack) -> str:
         return phone.caller
 
 
-async def never_acknowledged(stack: Stack) -> str:
-    """Send audio and no ACK at all."""
-    async with phone_of(stack) as phone:
-        invite = phone.invite(stack.number)
-        await phone.established(ack=False)
-        await phone.asked("BYE", timeout=40)
-        assert 10 <= len(phone.answers(invite)) <= 13
-        return phone.caller
-
-
-async def held_for_long(stack: Stack) -> str:
-    """Hold by the address 0.0.0.0, silent for longer than the RTP timeout of 15 s."""
-    async with phone_of(stack) as phone:
-        phone.invite(stack.number)
-        await phone.established()
-        await phone.hears()
-        await phone.reinvite(sdp(phone.media_port, version=2, connection="0.0.0.0"))
-        phone.muted = True
-        with pytest.raises(TimeoutError):
-            await phone.asked("BYE", timeout=17)
-        await phone.reinvite(sdp(phone.media_port, version=3))
-        phone.muted = False
-        await phone.until(lambda: phone.heard[-1][0] > phone.inbox[-1][0])
-        await phone.bye()
-        return phone.caller
-
-
-async def recorded(stack: Stack, story: Story) -> Record:
-    """Play a story, and return the record that it left."""
-    return await wait_for_record(stack, await story(stack))
-
-
 async def nothing_is_left(stack: Stack, found: Sequence[Record]) -> None:
     """Check that there is no second record of a call, and wait until no room of one is left."""
     callers = [record.caller_number or "nobody" for record in found]
@@ -135,11 +97,13 @@ async def short_calls(stack: Stack) -> list[Record]:
     return found
 
 
-async def test_each_call_leaves_one_record_with_the_right_end(stack: Stack) -> None:
+async def test_each_call_leaves_one_record_with_the_right_end(
+    stack: Stack, long_calls: LongCalls
+) -> None:
     """Hold, messages twice and late; an old-style hold of 17 s goes on, no ACK ends after 32 s."""
-    held, silent, short = await asyncio.gather(
-        recorded(stack, held_for_long), recorded(stack, never_acknowledged), short_calls(stack)
-    )
+    short = await short_calls(stack)
+    held = await asyncio.wrap_future(long_calls.held)
+    silent = await asyncio.wrap_future(long_calls.unacknowledged)
     assert held.ending.reason is EndReason.CALLER_HUNG_UP
     assert silent.ending.reason is EndReason.ABANDONED
     await nothing_is_left(stack, [held, silent, *short])
