@@ -137,7 +137,7 @@ def test_a_reference_has_an_id_and_nothing_else() -> None:
 
 
 async def test_replies_out_of_band_are_cancelled_by_id_and_counted(reflex: Client) -> None:
-    """Eight run at a time; one that is cancelled makes room; the ninth is refused."""
+    """Eight run at a time, the ninth is refused; one that is cancelled makes room."""
     for _ in range(8):
         await reflex.send("response.create", response={"conversation": "none"})
         created = await reflex.until("response.created")
@@ -146,8 +146,9 @@ async def test_replies_out_of_band_are_cancelled_by_id_and_counted(reflex: Clien
     await reflex.send("response.cancel", response_id=created["response"]["id"])
     done = (await reflex.until("response.done"))["response"]
     assert (done["id"], done["status"]) == (created["response"]["id"], "cancelled")
-    await reflex.send("response.create")
-    await reflex.until("response.created")
+    for kept in ("none", "auto"):
+        await reflex.send("response.create", response={"conversation": kept})
+        await reflex.until("response.created")
 
 
 @pytest.mark.parametrize(
