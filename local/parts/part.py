@@ -81,7 +81,9 @@ async def running(parts: Sequence[Part]) -> AsyncIterator[None]:
                 yield
             finally:
                 for task in crew.tasks.values():
-                    task.cancel()
+                    # When a part died the group has done so; twice, none would be waited for.
+                    if not task.cancelling():
+                        task.cancel()
     except BaseExceptionGroup as failures:
         # The first is the cause: a part that died, or the body; the rest follows from it.
         failure = failures.exceptions[0]

@@ -83,6 +83,28 @@ async def test_a_part_and_its_children_stop_with_the_body(tmp_path: Path, family
 async def test_a_part_waits_for_those_it_comes_after(tmp_path: Path) -> None:
     """A part starts once the other is ready, and has stopped before the other stops."""
     order = tmp_path / "order"
+    async with running(in_order(tmp_path, order)):
+        pass
+    assert order.read_text() == "first+ second+ second- first- "
+
+
+async def test_all_have_stopped_in_order_once_one_has_died(tmp_path: Path) -> None:
+    """Whoever catches the error finds no part that still runs, as when the body ends by itself."""
+    order = tmp_path / "order"
+    mortal = part("mortal", tmp_path, f"import os; print(os.getpid()); {WAIT}")
+
+    async def body() -> None:
+        async with running([*in_order(tmp_path, order), mortal]):
+            os.kill(int(mortal.log.read_text().split()[0]), signal.SIGKILL)
+            await asyncio.sleep(PATIENCE)
+
+    with pytest.raises(PartError, match="mortal ended unexpectedly"):
+        await body()
+    assert order.read_text() == "first+ second+ second- first- "
+
+
+def in_order(tmp_path: Path, order: Path) -> tuple[Part, Part]:
+    """Return two parts, the first after the other, that note in a file when they start and stop."""
     script = f"""
 import signal, sys, time
 def note(word):
@@ -92,11 +114,8 @@ def stop(*_):
 signal.signal(signal.SIGTERM, stop)
 note("NAME+"); print("up", flush=True); time.sleep(600)
 """
-    second = part("second", tmp_path, script.replace("NAME", "second"), after=("first",))
-    first = part("first", tmp_path, script.replace("NAME", "first"))
-    async with running([second, first]):
-        pass
-    assert order.read_text() == "first+ second+ second- first- "
+    second = part("second", tmp_path, script.replace("NAME", "second"), after=("first",), grace=10)
+    return second, part("first", tmp_path, script.replace("NAME", "first"), grace=10)
 
 
 @pytest.mark.parametrize(
