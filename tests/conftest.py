@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
-import threading
 import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +13,7 @@ import hypothesis
 import pytest
 from dotenv import dotenv_values
 
+from tests.peers.background import in_background
 from tests.peers.phones import needs_livekit_sip
 from thirdring.home import Home
 
@@ -148,34 +146,12 @@ def each_side(request: pytest.FixtureRequest) -> Stack:
 
 
 def _living(tmp_path_factory: pytest.TempPathFactory, side: str) -> Iterator[Stack]:
-    """Keep a stack on an event loop in a thread of its own, for every test has a new loop."""
     from local.parts import stack as parts  # noqa: PLC0415 - few tests need all of LiveKit
 
     home = Home(tmp_path_factory.mktemp("home"))
-    started: Future[tuple[Stack, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-
-    async def live() -> None:
-        stop = asyncio.Event()
-        configuration = Path(__file__).parents[1] / "thirdring.yaml"
-        wanted = parts.Wanted(sip=parts.SipSide(side), worker=True, delivery=True)
-        async with parts.stack(home, configuration=configuration, wanted=wanted) as running:
-            started.set_result((running, asyncio.get_running_loop(), stop))
-            await stop.wait()
-
-    ended: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            asyncio.run(live())
-        except BaseException as error:  # it reaches the test that waits for `started`, or the end
-            (ended if started.done() else started).set_exception(error)
-        else:
-            ended.set_result(None)
-
-    thread = threading.Thread(target=run, name="stack")
-    thread.start()
-    running, loop, stop = started.result()
-    yield running
-    loop.call_soon_threadsafe(stop.set)
-    ended.result()
-    thread.join()
+    configuration = Path(__file__).parents[1] / "thirdring.yaml"
+    wanted = parts.Wanted(sip=parts.SipSide(side), worker=True, delivery=True)
+    stack = parts.stack(home, configuration=configuration, wanted=wanted)
+    # Every test has a loop of its own.
+    with in_background(stack) as running:
+        yield running

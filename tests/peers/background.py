@@ -6,37 +6,44 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import TypeVar
+
+__all__ = ["in_background"]
 
 _Value = TypeVar("_Value")
 
 
 @contextmanager
 def in_background(manager: AbstractAsyncContextManager[_Value]) -> Iterator[_Value]:
-    """Enter an asynchronous context manager on a loop in a thread, and leave it there."""
-    entered: Future[_Value] = Future()
-    stop = asyncio.Event()
+    """Enter an asynchronous context manager on a loop in a thread, and leave it there.
+
+    What ends it meanwhile, such as a part that died, is raised on leaving.
+    """
+    entered: Future[tuple[_Value, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    ended: Future[None] = Future()
 
     async def live() -> None:
+        stop = asyncio.Event()
         async with manager as value:
-            entered.set_result(value)
+            entered.set_result((value, asyncio.get_running_loop(), stop))
             await stop.wait()
 
-    def ended(life: Future[None]) -> None:
-        if not entered.done():
-            entered.set_exception(life.exception() or RuntimeError("it was never entered"))
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        except BaseException as error:  # it reaches whoever waits to enter, or leaves
+            (ended if entered.done() else entered).set_exception(error)
+        else:
+            ended.set_result(None)
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=run, name="background")
     thread.start()
+    value, loop, stop = entered.result()
     try:
-        life = asyncio.run_coroutine_threadsafe(live(), loop)
-        life.add_done_callback(ended)
-        yield entered.result()
-        loop.call_soon_threadsafe(stop.set)
-        life.result()
+        yield value
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        with suppress(RuntimeError):  # the loop has closed: it ended before
+            loop.call_soon_threadsafe(stop.set)
         thread.join()
-        loop.close()
+        ended.result()
