@@ -269,6 +269,8 @@ def talk(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the log, too.")] = False,
 ) -> None:
     """Talk to the agent of a line: by keyboard here, or by voice in a browser."""
+    if browser and (metadata or as_json or verbose):
+        raise typer.BadParameter("--metadata, --json and --verbose are for the keyboard")
     if browser:
         from local.talk.browser import serve
         from thirdring import lines

@@ -63,6 +63,13 @@ def test_check_warns_of_a_model_that_retires(tmp_path: Path) -> None:
     assert "warning: riverside_clinic, line +12025550142: the model gpt-realtime " in done.stderr
 
 
+def test_the_browser_takes_no_option_of_the_keyboard(tmp_path: Path) -> None:
+    """What the page could not do is refused at once, not left out in silence."""
+    done = ring(tmp_path, "talk", "--browser", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "are for the keyboard" in done.stderr
+
+
 def test_the_gateway_without_a_server_says_which_variables_it_needs(tmp_path: Path) -> None:
     """Nothing starts without access to livekit-server; each missing variable has its line."""
     done = ring(tmp_path, "gateway", **WEBHOOK)
