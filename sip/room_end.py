@@ -9,7 +9,7 @@ from livekit import rtc
 from livekit.agents import JobContext
 
 from thirdring.fixed_lines import FixedLine, play_into_room
-from thirdring.watching import ATTRIBUTE, Happening, IsRefused, Packets
+from thirdring.watching import ATTRIBUTE, Happening, HasEnded, IsRefused, Packets
 
 __all__ = ["RoomEnd"]
 
@@ -45,7 +45,11 @@ class RoomEnd:
 
     def show(self, happening: Happening) -> None:
         """Show a happening to a caller who watches."""
-        if self._packets is not None:
+        if self._packets is None:
+            return
+        if isinstance(happening, HasEnded):
+            self._packets.farewell(happening)
+        else:
             self._packets(happening)
 
     def hang_up(self) -> None:

@@ -20,8 +20,11 @@ a `thirdring.calls.EndReason`, or `room_taken`: another caller has this room.
 A browser whose token has the attribute `thirdring.watch` = `true` gets them as reliable data
 packets of the topic `thirdring.events`, at most 15 KiB each (what is longer is cut in its arguments
 and result); no `turn`, for words come by LiveKit's own `lk.transcription`. Nobody else in the room
-gets them, phones never. `refused` and `ended` leave before the room is deleted. Nothing waits for
-them and nothing fails with them.
+gets them, phones never. Nothing waits for them and nothing fails with them.
+
+`ended` is no packet, which the deletion of the room would overtake, but stands in the agent's
+attribute `thirdring.farewell`: livekit-server sends it ahead of the deletion, and to a browser that
+has no media yet.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 from livekit import rtc
@@ -50,6 +54,7 @@ from thirdring.state import CallState
 
 __all__ = [
     "ATTRIBUTE",
+    "FAREWELL",
     "TOPIC",
     "Happening",
     "HasEnded",
@@ -68,13 +73,14 @@ logger = logging.getLogger(__name__)
 ATTRIBUTE: Final = "thirdring.watch"
 """Of a participant, `true` for one who watches; only a token can set it."""
 
+FAREWELL: Final = "thirdring.farewell"
+"""Of the agent, while it ends the call of somebody who watches."""
+
 TOPIC: Final = "thirdring.events"
 
 _LONGEST_PACKET: Final = 15 * 1024
 _LONGEST_PART: Final = 3000
-_SENDING_SECONDS: Final = 0.5
-_ARRIVING_SECONDS: Final = 0.3
-"""From a packet's leaving here to its being at the browser, at most: nothing tells of that."""
+_SENDING_SECONDS: Final = 1.0
 
 
 class _Happening(BaseModel):
@@ -217,18 +223,31 @@ class Packets:
         if not isinstance(happening, Spoken):
             self._last = asyncio.create_task(self._send(packet(happening), after=self._last))
 
+    def farewell(self, happening: HasEnded) -> None:
+        """Say why the call ends, in the attribute; everybody in the room can read that."""
+        self._last = asyncio.create_task(self._leave(packet(happening), after=self._last))
+
     async def sent(self) -> None:
-        """Wait until all has arrived, as far as one can know; 0.8 s at most."""
+        """Wait until livekit-server has passed the farewell on; 1 s at most."""
         if self._last is not None:
             await asyncio.wait([self._last], timeout=_SENDING_SECONDS)
-            await asyncio.sleep(_ARRIVING_SECONDS)
 
     async def _send(self, data: bytes, *, after: asyncio.Task[None] | None) -> None:
-        if after is not None:
-            await asyncio.wait([after])
-        try:
+        async with _in_turn(after):
             await self._room.local_participant.publish_data(
                 data, destination_identities=[self._identity], topic=TOPIC
             )
-        except Exception:  # the room may go at any moment
-            logger.debug("whoever watches missed something", exc_info=True)
+
+    async def _leave(self, data: bytes, *, after: asyncio.Task[None] | None) -> None:
+        async with _in_turn(after):
+            await self._room.local_participant.set_attributes({FAREWELL: data.decode()})
+
+
+@asynccontextmanager
+async def _in_turn(after: asyncio.Task[None] | None) -> AsyncIterator[None]:
+    if after is not None:
+        await asyncio.wait([after])
+    try:
+        yield
+    except Exception:  # the room may go at any moment
+        logger.debug("whoever watches missed something", exc_info=True)

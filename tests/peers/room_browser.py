@@ -11,7 +11,7 @@ from typing import Any
 
 from livekit import rtc
 
-from thirdring.watching import TOPIC
+from thirdring.watching import FAREWELL, TOPIC
 
 __all__ = ["RoomBrowser", "room_browser"]
 
@@ -71,12 +71,22 @@ class RoomBrowser:
         """Note everything from now on; before joining."""
         self.room.on("data_received", self._on_data)
         self.room.on("disconnected", self._on_disconnected)
-        self.room.on("participant_attributes_changed", lambda *_: self._news.set())
+        # Who comes and goes at once is first seen with its last words.
+        self.room.on("participant_connected", self.note_farewell)
+        self.room.on("participant_attributes_changed", lambda _, one: self.note_farewell(one))
         self.room.register_text_stream_handler("lk.transcription", self._on_text)
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         assert packet.topic == TOPIC
         self.events.append(json.loads(packet.data))
+        self._news.set()
+
+    def note_farewell(self, participant: rtc.Participant) -> None:
+        """Note why the agent ends the call, if it says so."""
+        told = participant.attributes.get(FAREWELL)
+        event = json.loads(told) if told else None
+        if event and event not in self.events:
+            self.events.append(event)
         self._news.set()
 
     def _on_disconnected(self, reason: int) -> None:
@@ -101,6 +111,8 @@ async def room_browser(url: str, token: str) -> AsyncIterator[RoomBrowser]:
     browser.listen()
     source = rtc.AudioSource(48_000, 1)
     await browser.room.connect(url, token)
+    for participant in browser.room.remote_participants.values():
+        browser.note_farewell(participant)
     try:
         track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
         microphone = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)

@@ -15,12 +15,15 @@ const RECONNECT_SECONDS = 5;
 const FAREWELL_SECONDS = 1.5;
 const REFUSALS = ["not_in_service", "room_taken"];
 const TOPIC = "thirdring.events";
+const FAREWELL = "thirdring.farewell";
+const LOOK_MS = 50;
 const DIGIT_CODES = Object.fromEntries([..."0123456789*#"].map((digit, code) => [digit, code]));
 
 export class Call extends EventTarget {
   #about;
   #room = null;
   #microphone = null;
+  #muted = false;
   #answered = false;
   #entered = false;
   #over = false;
@@ -28,6 +31,9 @@ export class Call extends EventTarget {
   #timer = null;
   #farewell = null;
   #agent = null;
+  #heeded = new Set();
+  #looking = null;
+  #thrownOut = null;
 
   constructor(about) {
     super();
@@ -39,13 +45,14 @@ export class Call extends EventTarget {
       this.#say("microphone");
       this.#microphone = await openMicrophone();
       if (this.#over) return this.#release();
+      this.mute(this.#muted);
       this.#emit("sound", { side: 0, track: this.#microphone });
       this.#say("connecting");
       const token = await getToken();
       if (this.#over) return;
       await this.#enter(token);
     } catch (error) {
-      this.#end({ problem: await this.#explain(error) });
+      this.#end(this.#farewell ? this.#farewellOr() : { problem: await this.#explain(error) });
     }
   }
 
@@ -54,12 +61,15 @@ export class Call extends EventTarget {
     this.#room = room;
     this.#follow(room);
     const patience = { maxRetries: 0, websocketTimeout: 5000, peerConnectionTimeout: 8000 };
+    // While media connect, the client reports nobody; but the call may be refused or over by then.
+    this.#looking = setInterval(() => room.remoteParticipants.forEach((one) => this.#heed(one)), LOOK_MS);
     await room.connect(this.#about.url, token, patience);
+    clearInterval(this.#looking);
     this.#entered = true;
     if (this.#over) return void room.disconnect();
     if (!this.#agent) this.#say("ringing");
     this.#timer ??= setTimeout(() => this.#nobody(), ANSWER_SECONDS * 1000);
-    for (const participant of room.remoteParticipants.values()) this.#meet(participant);
+    room.remoteParticipants.forEach((participant) => this.#meet(participant));
     await room.localParticipant.publishTrack(this.#microphone, {
       source: Track.Source.Microphone,
       dtx: false,
@@ -76,7 +86,7 @@ export class Call extends EventTarget {
       .on(RoomEvent.TrackSubscribed, (track) => this.#hear(track))
       .on(RoomEvent.TrackUnsubscribed, (track) => track.detach().forEach((one) => one.remove()))
       .on(RoomEvent.DataReceived, (bytes, _participant, _kind, topic) => {
-        if (topic === TOPIC) this.#told(bytes);
+        if (topic === TOPIC) this.#told(new TextDecoder().decode(bytes));
       })
       .on(RoomEvent.SignalReconnecting, () => this.#reconnecting())
       .on(RoomEvent.Reconnecting, () => this.#reconnecting())
@@ -86,7 +96,16 @@ export class Call extends EventTarget {
     room.registerTextStreamHandler("lk.transcription", (reader, from) => this.#read(reader, from));
   }
 
+  #heed(participant) {
+    if (!participant.isAgent || this.#heeded.has(participant)) return;
+    this.#heeded.add(participant);
+    const heed = () => this.#told(participant.attributes[FAREWELL]);
+    participant.on(ParticipantEvent.AttributesChanged, heed);
+    heed();
+  }
+
   #meet(participant) {
+    this.#heed(participant);
     if (!participant.isAgent || this.#agent) return;
     this.#agent = participant;
     clearTimeout(this.#timer);
@@ -123,10 +142,11 @@ export class Call extends EventTarget {
     this.#emit(side, { id: segment, text, final });
   }
 
-  #told(bytes) {
+  #told(text) {
+    if (!text) return;
     let event;
     try {
-      event = JSON.parse(new TextDecoder().decode(bytes));
+      event = JSON.parse(text);
     } catch {
       return;
     }
@@ -173,10 +193,10 @@ export class Call extends EventTarget {
 
   #disconnected(reason) {
     // Else `connect` fails, and knows more of it.
-    if (!this.#entered) return;
+    if (!this.#entered) return void (this.#thrownOut = reason);
     const R = DisconnectReason;
     if (reason === R.DUPLICATE_IDENTITY) return this.#end({ problem: this.#problem("duplicate") });
-    const byHand = [R.ROOM_DELETED, R.PARTICIPANT_REMOVED, R.ROOM_CLOSED].includes(reason);
+    const byHand = closedByHand(reason);
     if (byHand && !this.#farewell && this.#answered) return this.#end({ reason: "removed" });
     if (byHand) return this.#end(this.#farewellOr("refused"));
     this.#end(this.#farewellOr("lost"));
@@ -188,7 +208,8 @@ export class Call extends EventTarget {
   }
 
   mute(muted) {
-    this.#microphone.enabled = !muted;
+    this.#muted = muted;
+    if (this.#microphone) this.#microphone.enabled = !muted;
   }
 
   press(digit) {
@@ -200,6 +221,7 @@ export class Call extends EventTarget {
     this.#over = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#lostTimer);
+    clearInterval(this.#looking);
     this.#release();
     this.#emit("ended", how);
   }
@@ -211,6 +233,7 @@ export class Call extends EventTarget {
 
   async #explain(error) {
     if (error.problem) return this.#problem(error.problem, error);
+    if (closedByHand(this.#thrownOut)) return this.#problem("refused");
     console.info("the call failed:", error.reasonName ?? error.name, error.message);
     const R = ConnectionErrorReason;
     const text = `${error.message} ${JSON.stringify(error.context ?? "")}`;
@@ -234,6 +257,11 @@ export class Call extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function closedByHand(reason) {
+  const R = DisconnectReason;
+  return [R.ROOM_DELETED, R.PARTICIPANT_REMOVED, R.ROOM_CLOSED].includes(reason);
 }
 
 async function openMicrophone() {
