@@ -86,11 +86,17 @@ def offer(home: Home, values: Mapping[str, str]) -> Iterator[Path]:
             raise PhoneError(f"another `ring.py up` runs in {home.root}: stop it first") from None
         try:
             file.truncate()
-            file.writelines(f"{name}='{value}'\n" for name, value in values.items())
+            file.writelines(f"{name}={_quoted(value)}\n" for name, value in values.items())
             file.flush()
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def _quoted(value: str) -> str:
+    # A path may have an apostrophe in it.
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _file(home: Home) -> Path:

@@ -40,6 +40,16 @@ def test_an_offer_is_read_while_it_lasts(home: Home) -> None:
     assert offered(home) == {}
 
 
+def test_every_value_arrives_as_it_was_offered(home: Home) -> None:
+    """Apostrophes, backslashes and dollars, as a path may have them, change nothing."""
+    values = {
+        "THIRDRING_HOME": r"/home/o'brien\'s $HOME \n/${x}",
+        "LIVEKIT_URL": "ws://127.0.0.1:1",
+    }
+    with offer(home, values):
+        assert offered(home) == values
+
+
 def test_only_we_may_read_an_offer(home: Home) -> None:
     """The file holds keys: nobody else may read it, and it does not outlive the offer."""
     with offer(home, {"LIVEKIT_API_SECRET": "s"}) as path:
