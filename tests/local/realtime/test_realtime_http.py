@@ -164,9 +164,11 @@ async def test_a_key_that_is_no_text_is_a_wrong_key(server: RealtimeServer, path
     """Bytes that are not UTF-8 are answered like any other key that is not ours."""
     address = urlsplit(server.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    async with asyncio.timeout(20):
-        head = f"{path} HTTP/1.1\r\nHost: local\r\nContent-Length: 0\r\n"
+    head = f"{path} HTTP/1.1\r\nHost: local\r\nContent-Length: 0\r\n"
+    try:
         writer.write(head.encode() + b"Authorization: Bearer \xff\xfe\r\n\r\n")
-        assert (await reader.readline()).split()[1] == b"401"
+        async with asyncio.timeout(20):
+            assert (await reader.readline()).split()[1] == b"401"
+    finally:
         writer.close()
         await writer.wait_closed()
