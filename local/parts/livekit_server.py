@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from local.parts.part import Part
 from local.parts.ports import LOOPBACK, Port, free_port
@@ -19,6 +20,7 @@ __all__ = ["CACHE", "VERSION", "Keys", "find_program", "livekit_server"]
 
 VERSION = "1.13.5"
 CACHE = Path(__file__).parents[2] / ".cache" / "bin"
+_DISCARD: Final = 9
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def _config(http: int, udp: int, redis: str | None, media_also_at: str | None) -
             "tcp_port": 0,
             "udp_port": udp,
             "use_external_ip": False,
+            # Else it names public ones to everybody who joins, who then look up each name from each
+            # address: some 60 threads for 10 s per participant where no name can be resolved.
+            "stun_servers": [f"{LOOPBACK}:{_DISCARD}"],
             **where,
             "enable_loopback_candidate": True,
         },

@@ -41,6 +41,8 @@ def access(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitAccess]:
         "rtc": {
             "tcp_port": 0,
             "udp_port": udp,
+            # As in local.parts.livekit_server.
+            "stun_servers": ["127.0.0.1:9"],
             "use_external_ip": False,
             "node_ip": "127.0.0.1",
             "interfaces": {"includes": ["lo"]},
