@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from socket import SocketKind
 
+import aiohttp
 import psutil  # type: ignore[import-untyped]  # it has no types; livekit-agents brings it
 import pytest
 from livekit import api
+from livekit.protocol import rtc
 
 from local.parts.livekit_server import Keys, find_program, livekit_server
 from local.parts.part import Part, running
@@ -91,7 +93,7 @@ async def test_it_is_out_of_reach_for_other_machines(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-async def test_only_its_media_is_where_firefox_needs_it(tmp_path: Path) -> None:
+async def test_of_the_machines_own_address_only_media_are_taken(tmp_path: Path) -> None:
     """Told the machine's own address, it takes media there too: no signalling, no other address."""
     own = own_address()
     part = short_lived(livekit_server(tmp_path / "livekit-server.log", Keys(), media_also_at=own))
@@ -101,3 +103,24 @@ async def test_only_its_media_is_where_firefox_needs_it(tmp_path: Path) -> None:
         "127.0.0.1",
         own or "127.0.0.1",
     }
+
+
+@pytest.mark.server
+async def test_it_sends_nobody_to_the_internet(tmp_path: Path) -> None:
+    """Who joins is told of one STUN server, on loopback: no name to look up, no packet out."""
+    keys = Keys()
+    part = short_lived(livekit_server(tmp_path / "livekit-server.log", keys))
+    token = (
+        api.AccessToken(keys.api_key, keys.api_secret)
+        .with_identity("guest")
+        .with_grants(api.VideoGrants(room_join=True, room="any"))
+    )
+    headers = {"Authorization": f"Bearer {token.to_jwt()}"}
+    async with (
+        running([part]),
+        aiohttp.ClientSession(headers=headers) as client,
+        client.ws_connect(f"{part.address}/rtc?protocol=9") as signalling,
+    ):
+        joined = rtc.SignalResponse.FromString(await signalling.receive_bytes(timeout=10)).join
+    urls = [url for server in joined.ice_servers for url in server.urls]
+    assert urls == ["stun:127.0.0.1:9"]
