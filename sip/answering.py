@@ -182,8 +182,10 @@ async def _leg(ctx: JobContext) -> Leg | None:
     await ctx.connect()
     # livekit-server takes 200 ms to choose a worker. Of a caller who gave up meanwhile there is no
     # room any more, and by joining we have made another one of its name.
-    gave_up = bool(ctx.job.room.sid) and await ctx.room.sid != ctx.job.room.sid
+    gave_up = False
     try:
+        async with asyncio.timeout(_ARRIVAL_SECONDS):  # of a room that has gone it never comes
+            gave_up = bool(ctx.job.room.sid) and await ctx.room.sid != ctx.job.room.sid
         participant = await arrival(ctx.room, timeout=0 if gave_up else _ARRIVAL_SECONDS)
     except TimeoutError:
         why = "the caller gave up before we came" if gave_up else "no caller came into the room"

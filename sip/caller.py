@@ -62,6 +62,8 @@ async def arrival(room: rtc.Room, *, timeout: float) -> rtc.RemoteParticipant:
 
     room.on("participant_connected", check)
     room.on("disconnected", gone)
+    if not room.isconnected():  # nothing would tell of it any more
+        gone(None)
     try:
         for participant in sorted(room.remote_participants.values(), key=_turn):
             check(participant)

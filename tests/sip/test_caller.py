@@ -161,6 +161,13 @@ async def test_a_room_that_goes_ends_the_wait(livekit: dict[str, str], agent: rt
         await asyncio.wait_for(waiting, HANG)
 
 
+async def test_nobody_is_awaited_in_a_room_that_went_before(agent: rtc.Room) -> None:
+    """Nothing tells of its end any more, and a job that waited would hold its slot."""
+    await agent.disconnect()
+    with pytest.raises(TimeoutError, match="the room has gone"):
+        await asyncio.wait_for(arrival(agent, timeout=HANG * 5), HANG)
+
+
 async def test_nobody_comes(agent: rtc.Room) -> None:
     """The wait has an end, and leaves nothing behind in the room."""
     with pytest.raises(TimeoutError):
