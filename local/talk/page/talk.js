@@ -195,6 +195,7 @@ function openKeypad(open) {
 }
 
 async function press(digit) {
+  if (document.body.dataset.phase !== "talking") return;
   await call.press(digit);
   conversation.note(`You pressed ${digit}`);
 }

@@ -215,10 +215,17 @@ async def test_keys_and_the_end_are_the_callers(
 async def test_without_a_microphone_there_is_no_call(
     browser: Browser, stack: Stack, tmp_path: Path
 ) -> None:
-    """Blocked or missing, the page says which, and asks livekit-server for nothing."""
+    """Blocked or missing, the page says which and asks for no token; once allowed, one can call."""
     async with visit(browser, stack, microphone=False) as shown:
         await shown.call()
         assert await shown.problem() == "The microphone is blocked"
+        await shown.phase("ended")
+        await shown.page.context.grant_permissions(["microphone"])
+        await shown.call()
+        await shown.phase("talking")
+        await shown.call()
+        await shown.phase("ended")
+        assert shown.complaints == []
         await shown.picture(artefacts(tmp_path), "blocked")
     async with chromium(None) as bare, visit(bare, stack) as shown:
         await shown.call()
