@@ -70,6 +70,7 @@ async def test_the_page_gets_a_token_of_its_own_for_each_call() -> None:
         ({"Sec_Fetch_Site": "same-site"}, 403),
         ({"X_Thirdring_Key": ""}, 403),
         ({"X_Thirdring_Key": "guessed"}, 403),
+        ({"X_Thirdring_Key": "gu\u00e9ssed"}, 403),
         ({"Host": "evil.example"}, 421),
         ({"Host": "evil.example:80", "Origin": "http://evil.example:80"}, 421),
         ({"Host": "127.0.0.1:1"}, 421),
