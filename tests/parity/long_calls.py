@@ -1,12 +1,9 @@
-"""Calls to the whole stack, and two that take half a minute, so that other tests run meanwhile."""
+"""Calls to the whole stack that take half a minute."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -15,7 +12,7 @@ from tests.parity.raw_phone import RawPhone, raw_phone, sdp
 from tests.peers.calls import new_number, wait_for_record
 from thirdring.record import Record
 
-__all__ = ["LongCalls", "begin_long_calls", "phone_of", "recorded"]
+__all__ = ["held_for_long", "never_acknowledged", "phone_of", "recorded"]
 
 Story = Callable[[Stack], Awaitable[str]]
 
@@ -54,30 +51,3 @@ async def held_for_long(stack: Stack) -> str:
         await phone.until(lambda: phone.heard[-1][0] > phone.inbox[-1][0])
         await phone.bye()
         return phone.caller
-
-
-@dataclass(frozen=True)
-class LongCalls:
-    """The records that they will leave."""
-
-    held: Future[Record]
-    unacknowledged: Future[Record]
-
-
-async def _end_of(task: asyncio.Task[Record]) -> Record:
-    return await task
-
-
-@asynccontextmanager
-async def begin_long_calls(stack: Stack) -> AsyncIterator[LongCalls]:
-    """Place both; a call that nobody waits for is given up at the end."""
-    loop = asyncio.get_running_loop()
-    tasks = [
-        loop.create_task(recorded(stack, story)) for story in (held_for_long, never_acknowledged)
-    ]
-    try:
-        yield LongCalls(*(asyncio.run_coroutine_threadsafe(_end_of(one), loop) for one in tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

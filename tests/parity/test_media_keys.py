@@ -16,12 +16,7 @@ from sip.gateway.room import DIGIT_CODES
 from tests.parity.media_call import Site, media_call
 from tests.parity.wire import Timed, lost, packets
 
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.timeout(90),
-    # Their ends are looked at in test_signalling_records.py, last of all.
-    pytest.mark.usefixtures("long_calls"),
-]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
 
 _NUMBER = random.Random(12)
 _FRAME = 0.02

@@ -9,7 +9,7 @@ import pytest
 from livekit import api
 
 from local.parts.stack import Stack
-from tests.parity.long_calls import LongCalls, phone_of, recorded
+from tests.parity.long_calls import held_for_long, never_acknowledged, phone_of, recorded
 from tests.parity.raw_phone import sdp
 from tests.peers.calls import records
 from tests.peers.phones import needs_livekit_sip
@@ -97,13 +97,11 @@ async def short_calls(stack: Stack) -> list[Record]:
     return found
 
 
-async def test_each_call_leaves_one_record_with_the_right_end(
-    stack: Stack, long_calls: LongCalls
-) -> None:
+async def test_each_call_leaves_one_record_with_the_right_end(stack: Stack) -> None:
     """Hold, messages twice and late; an old-style hold of 17 s goes on, no ACK ends after 32 s."""
-    short = await short_calls(stack)
-    held = await asyncio.wrap_future(long_calls.held)
-    silent = await asyncio.wrap_future(long_calls.unacknowledged)
+    held, silent, short = await asyncio.gather(
+        recorded(stack, held_for_long), recorded(stack, never_acknowledged), short_calls(stack)
+    )
     assert held.ending.reason is EndReason.CALLER_HUNG_UP
     assert silent.ending.reason is EndReason.ABANDONED
     await nothing_is_left(stack, [held, silent, *short])
