@@ -28,9 +28,8 @@ def _switchboard() -> answering.Switchboard:
     workflows = workflow.discover()
     path = Path(os.environ.get("THIRDRING_CONFIG") or "thirdring.yaml")
     settings = config.load(path, workflows=workflows, environ=os.environ)
-    return answering.Switchboard(
-        settings, workflows, Home.from_environment(os.environ), SystemClock()
-    )
+    home = Home.from_environment(os.environ).made()
+    return answering.Switchboard(settings, workflows, home, SystemClock())
 
 
 def _require_sound() -> None:

@@ -101,7 +101,7 @@ def _settings(config: Path) -> Settings:
 
 
 def _home() -> Home:
-    return Home.from_environment(os.environ)
+    return Home.from_environment(os.environ).made()
 
 
 @app.command()
@@ -168,7 +168,12 @@ def up(
 def gateway(
     *,
     config: Config = _CONFIG,
-    port: Annotated[int | None, typer.Option(help="Instead of the configured SIP port.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Instead of the configured SIP port; 0 for a free one."
+        ),
+    ] = None,
 ) -> None:
     """Take SIP calls and put them into LiveKit rooms."""
     from sip.gateway import serve

@@ -78,6 +78,33 @@ def test_the_gateway_without_a_server_says_which_variables_it_needs(tmp_path: Pa
     assert missing == ["LIVEKIT_URL:", "LIVEKIT_API_KEY:", "LIVEKIT_API_SECRET:"]
 
 
+def test_the_gateway_refuses_a_port_that_cannot_be(tmp_path: Path) -> None:
+    """A number that no port has is a mistake of the command, which says the limit."""
+    done = ring(tmp_path, "gateway", "--port", "65536", **WEBHOOK)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "65535" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("program", [("ring.py", "up"), ("ring.py", "talk"), ("agent.py", "start")])
+def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path, program: tuple[str, ...]) -> None:
+    """Whatever needs a place for its journals names the variable, the folder and the reason."""
+    home = tmp_path / "file"
+    home.touch()
+    done = subprocess.run(
+        [sys.executable, *program],
+        cwd=ROOT,
+        env=environment(home, **WEBHOOK),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("environment THIRDRING_HOME: cannot be used (File exists), got ")
+
+
 @pytest.mark.server
 def test_up_on_an_occupied_port_leaves_nothing_running(tmp_path: Path) -> None:
     """One line names port and part; the exit code is not 0 and no part was started."""

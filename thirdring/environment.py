@@ -61,8 +61,8 @@ def offered(home: Home) -> dict[str, str]:
             # Whoever offers holds the lock for as long as it lives, so a file without a lock is
             # what a killed one left behind.
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return {}
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}  # a home that cannot be used is refused by whoever needs one
     except BlockingIOError:
         values = dotenv_values(_file(home), interpolate=False)
         return {name: value for name, value in values.items() if value is not None}
