@@ -13,6 +13,7 @@ import signal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from warnings import filterwarnings
 
 import typer
 from rich.console import Console
@@ -74,6 +75,8 @@ def _prepare(ctx: typer.Context) -> None:
         signal.raise_signal(signal.SIGINT)
 
     ctx.obj = _INTERRUPTED
+    # Whoever runs `livekit-server --dev` has the secret "secret", and knows.
+    filterwarnings("ignore", "The HMAC key is ")
     # Recordings, records and logs are nobody else's business.
     os.umask(0o077)
     # SIGTERM ends a command as Ctrl-C does, which asyncio turns into an orderly cancellation. Said

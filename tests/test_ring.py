@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from thirdring.environment import offer
+from thirdring.home import Home
+
 ROOT = Path(__file__).parents[1]
 PATIENCE = 60
 WEBHOOK = {
@@ -68,6 +71,29 @@ def test_the_browser_takes_no_option_of_the_keyboard(tmp_path: Path) -> None:
     done = ring(tmp_path, "talk", "--browser", "--json")
     assert (done.returncode, done.stdout) == (2, "")
     assert "are for the keyboard" in done.stderr
+
+
+def test_the_key_of_the_local_model_is_none_for_openai(tmp_path: Path) -> None:
+    """While `up` runs, `demo --openai` still asks for a key instead of playing the local model."""
+    with offer(
+        Home(tmp_path), {"OPENAI_API_KEY": "local", "OPENAI_BASE_URL": "http://127.0.0.1:9"}
+    ):
+        done = ring(tmp_path, "demo", "--openai")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("--openai needs a key")
+
+
+def test_a_short_secret_is_no_ones_warning(tmp_path: Path) -> None:
+    """The secret of `livekit-server --dev` signs a token, and nothing else is printed."""
+    done = ring(
+        *(tmp_path, "token"),
+        **WEBHOOK,
+        LIVEKIT_URL="ws://127.0.0.1:7880",
+        LIVEKIT_API_KEY="devkey",
+        LIVEKIT_API_SECRET="secret",
+    )
+    assert (done.returncode, "Warning" in done.stderr) == (0, False), done.stderr
+    assert "LIVEKIT_TOKEN=" in done.stdout
 
 
 def test_the_gateway_without_a_server_says_which_variables_it_needs(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from local.demo.following import entries, new_journals
 from local.demo.outcome import Delivery, missing, summary
 from local.demo.show import Timeline
 from local.parts.stack import Ports, Stack, Wanted, stack
+from thirdring.environment import offered
 from thirdring.errors import PhoneError
 from thirdring.home import Home
 
@@ -47,7 +48,9 @@ async def run(
     Raises:
         PhoneError: Something needed is missing or does not start.
     """
-    if openai and not os.environ.get("OPENAI_API_KEY"):
+    # That of a running `ring.py up` opens its local model, nothing of OpenAI's.
+    key = os.environ.get("OPENAI_API_KEY")
+    if openai and (not key or key == offered(home).get("OPENAI_API_KEY")):
         raise PhoneError(
             "--openai needs a key: set OPENAI_API_KEY in the environment or .env.local"
         )

@@ -67,7 +67,10 @@ def summary(plan: Plan, *, done: bool = False) -> str:
         for verb in Verb
         if (number := sum(action.verb is verb for action in plan.actions))
     ]
-    return f"{', '.join(counts)}; {plan.kept} {'are now' if done else 'are'} as configured"
+    done_or_planned = ", ".join(counts)
+    if not plan.kept:
+        return done_or_planned
+    return f"{done_or_planned}; {plan.kept} {'are now' if done else 'are'} as configured"
 
 
 def as_json(plan: Plan, *, warnings: Sequence[str] = (), error: str | None = None) -> Document:

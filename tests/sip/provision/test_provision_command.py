@@ -84,7 +84,7 @@ async def test_people_see_each_step(project: Project, tmp_path: Path) -> None:
         "    ringing_timeout: 10 s\n"
         "    max_call_duration: 2100 s"
     )
-    assert planned[-1] == "2 to create; 0 are as configured"
+    assert planned[-1] == "2 to create"
     assert terminal.out[0].startswith(f"created trunk thirdring/provider ({trunk.sip_trunk_id})\n")
     assert terminal.out[-1] == "2 created; 2 are now as configured"
     terminal.out = []
