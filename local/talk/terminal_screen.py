@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import TextIO
@@ -116,8 +118,17 @@ class PlainScreen:
         return f"\x1b[{colour}m{padded}\x1b[0m" if self._coloured and label else padded
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        _put(self._out, text)
+
+
+def _put(out: TextIO, text: str) -> None:
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        # Nobody reads any more, as behind `| head`: the call ends like any that we are told to end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _short(text: str) -> str:
@@ -159,5 +170,4 @@ class JsonScreen:
 
     def _event(self, event: Mapping[str, JsonValue]) -> None:
         # ASCII, so that no character of a model can end the line or command the terminal.
-        self._out.write(json.dumps(event) + "\n")
-        self._out.flush()
+        _put(self._out, json.dumps(event) + "\n")

@@ -295,6 +295,32 @@ def test_a_script_books_by_pipe_and_the_record_arrives(stack: Stack) -> None:
     assert "book_appointment" in [use.name for use in record.tool_uses]
 
 
+@pytest.mark.parametrize("how", [[], ["--json"]])
+@pytest.mark.server
+def test_a_talk_that_nobody_reads_any_more_ends(
+    stack: Stack, tmp_path: Path, how: list[str]
+) -> None:
+    """As behind `| head`: the call is hung up, its journal complete, without complaint."""
+    with subprocess.Popen(
+        [sys.executable, "ring.py", "talk", *how],
+        cwd=ROOT,
+        env={**os.environ, **stack.environ, "THIRDRING_HOME": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as talked:
+        assert talked.stdout is not None
+        assert talked.stderr is not None
+        try:
+            assert b"Riverside" in talked.stdout.readline()
+            talked.stdout.close()
+            assert talked.wait(timeout=HANG) == 128 + signal.SIGTERM
+            assert talked.stderr.read() == b""
+        finally:
+            talked.kill()
+    assert ending(entries(tmp_path)) is EndReason.CALLER_HUNG_UP
+
+
 def record_of(stack: Stack, call_id: str) -> Record:
     """Return the record of this call once it has been delivered."""
     deadline = time.monotonic() + 20
