@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import queue
 import sys
@@ -28,7 +29,7 @@ def _termios() -> ModuleType | None:
 def kept_terminal() -> Iterator[None]:
     """Leave the terminal as it was found; a prompt that nobody answered would leave it raw."""
     termios = _termios()
-    if termios is None or not sys.stdin.isatty():
+    if termios is None or sys.stdin is None or not sys.stdin.isatty():
         yield
         return
     before = termios.tcgetattr(sys.stdin)
@@ -49,11 +50,14 @@ class Lines:
     """
 
     def __init__(self, prompt: str) -> None:
-        self.interactive = sys.stdin.isatty() and sys.stdout.isatty()
+        # None where the standard input is closed.
+        self.interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
         self._read: Callable[[], str | None] = _Piped().read
         if self.interactive:
             with contextlib.suppress(ImportError):
                 import readline  # noqa: F401, PLC0415 - importing it is what turns editing on
+            if isinstance(sys.stdin, io.TextIOWrapper):
+                sys.stdin.reconfigure(errors="replace")
             self._read = lambda: _typed(prompt)
         self._wanted: queue.SimpleQueue[asyncio.Future[str | None]] = queue.SimpleQueue()
         self._under_way: asyncio.Future[str | None] | None = None
@@ -97,10 +101,17 @@ class _Piped:
 
     def read(self) -> str | None:
         while b"\n" not in self._rest and not self._ended:
-            chunk = os.read(sys.stdin.fileno(), _CHUNK)
+            chunk = _chunk()
             self._ended = not chunk
             self._rest += chunk
         if not self._rest:
             return None
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode(errors="replace").rstrip("\r")
+
+
+def _chunk() -> bytes:
+    try:
+        return os.read(sys.stdin.fileno(), _CHUNK) if sys.stdin is not None else b""
+    except OSError:  # a terminal that has gone, a descriptor that is closed: nothing more comes
+        return b""
