@@ -10,6 +10,7 @@ const { Room, RoomEvent, Track, DisconnectReason, ConnectionErrorReason, Partici
 
 setLogLevel("warn");
 
+const CONNECT_SECONDS = 12;
 const ANSWER_SECONDS = 5;
 const RECONNECT_SECONDS = 5;
 const FAREWELL_SECONDS = 1.5;
@@ -63,7 +64,8 @@ export class Call extends EventTarget {
     const patience = { maxRetries: 0, websocketTimeout: 5000, peerConnectionTimeout: 8000 };
     // While media connect, the client reports nobody; but the call may be refused or over by then.
     this.#looking = setInterval(() => room.remoteParticipants.forEach((one) => this.#heed(one)), LOOK_MS);
-    await room.connect(this.#about.url, token, patience);
+    // The client asks a server that did not let it in why, and waits for that answer without an end.
+    await within(CONNECT_SECONDS, room.connect(this.#about.url, token, patience));
     clearInterval(this.#looking);
     this.#entered = true;
     if (this.#over) return void room.disconnect();
@@ -279,6 +281,14 @@ async function openMicrophone() {
     };
     throw failed(names[error.name] ?? "microphone_failed");
   }
+}
+
+function within(seconds, work) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(failed("unreachable")), seconds * 1000);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 /** An error that has words of its own. */

@@ -233,10 +233,22 @@ async def test_without_a_microphone_there_is_no_call(
         assert "/call" not in shown.asked_for
 
 
+@asynccontextmanager
+async def mute_port() -> AsyncIterator[int]:
+    """Listen at a port of 127.0.0.1 where everyone is let in and nobody answered."""
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
 async def test_nobody_waits_for_what_is_not_there(
     browser: Browser, stack: Stack, tmp_path: Path
 ) -> None:
-    """No server, no worker, a server that dies in mid-call: each page gives up and says why."""
+    """No server, a mute one, no worker, a server that dies: each page gives up and says why."""
 
     async def no_server() -> str:
         async with visit(browser, stack, url=f"ws://127.0.0.1:{free_port()}") as shown:
@@ -244,6 +256,14 @@ async def test_nobody_waits_for_what_is_not_there(
             title = await shown.problem()
             await shown.picture(artefacts(tmp_path), "unreachable")
             return title
+
+    async def mute_server() -> str:
+        async with (
+            mute_port() as port,
+            visit(browser, stack, url=f"ws://127.0.0.1:{port}") as shown,
+        ):
+            await shown.call()
+            return await shown.problem()
 
     async def no_worker() -> str:
         sent = token(stack, uuid.uuid4().hex, agent="nobody")
@@ -267,8 +287,9 @@ async def test_nobody_waits_for_what_is_not_there(
                 await shown.picture(artefacts(tmp_path), "lost")
                 return title
 
-    told = await asyncio.gather(no_server(), no_worker(), dead_server())
+    told = await asyncio.gather(no_server(), mute_server(), no_worker(), dead_server())
     assert tuple(told) == (
+        "livekit-server cannot be reached",
         "livekit-server cannot be reached",
         "Nobody answered",
         "The connection was lost",
