@@ -54,7 +54,7 @@ async function askForToken() {
   let answer;
   try {
     const headers = { "X-Thirdring-Key": given.get("key") ?? "" };
-    answer = await fetch("/call", { method: "POST", headers });
+    answer = await fetch("/call", { method: "POST", headers, signal: AbortSignal.timeout(5000) });
   } catch {
     throw failed("server_gone");
   }
