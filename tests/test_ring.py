@@ -86,7 +86,8 @@ def test_the_key_of_the_local_model_is_none_for_openai(tmp_path: Path) -> None:
 def test_a_short_secret_is_no_ones_warning(tmp_path: Path) -> None:
     """The secret of `livekit-server --dev` signs a token, and nothing else is printed."""
     done = ring(
-        *(tmp_path, "token"),
+        tmp_path,
+        "token",
         **WEBHOOK,
         LIVEKIT_URL="ws://127.0.0.1:7880",
         LIVEKIT_API_KEY="devkey",
