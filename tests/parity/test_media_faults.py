@@ -18,6 +18,8 @@ from tests.parity.wire import Timed, beats, delays, lost, packets
 pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
 
 _SECONDS = 4.0
+_AT_A_TIME = 2
+_IN_TIME = 0.25
 _NUMBER = random.Random(11)
 
 
@@ -35,16 +37,31 @@ async def compared(
 ) -> tuple[list[float], list[list[float]]]:
     """Return the delays of the beats in a plain call, and of those in calls beside it.
 
-    A run in which not even the plain call is heard whole tells of the machine: then once more.
+    Two at a time: all ears and mouths are in this process, and more would make each other late. Of
+    the plain calls the last one is returned.
     """
-    plain = packets(beats(seconds))
+    clean: list[float] = []
+    others: list[list[float]] = []
+    for start in range(0, len(plans), _AT_A_TIME):
+        clean, *heard = await _beside_a_plain_call(site, plans[start : start + _AT_A_TIME], seconds)
+        others += heard
+    return clean, others
+
+
+async def _beside_a_plain_call(
+    site: Site, plans: Sequence[Sequence[Timed]], seconds: float
+) -> list[list[float]]:
+    """Return the delays of a plain call, then those of the plans'.
+
+    A run in which not even the plain call is heard whole and in time tells of the machine: then
+    once more.
+    """
+    calls = (packets(beats(seconds)), *plans)
     for _ in range(3):
-        clean, *others = await asyncio.gather(
-            *(heard_in_room(site, one, seconds) for one in (plain, *plans))
-        )
-        if missed(clean) == 0:
-            return clean, others
-    return pytest.fail(f"this machine is too busy for {len(plans) + 1} calls: {clean}")
+        heard = await asyncio.gather(*(heard_in_room(site, one, seconds) for one in calls))
+        if missed(heard[0]) == 0 and max(heard[0]) < _IN_TIME:
+            return heard
+    return pytest.fail(f"this machine is too busy for {len(calls)} calls: {heard[0]}")
 
 
 def missed(found: Sequence[float]) -> int:
