@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from thirdring.appointments import Slot
 from thirdring.calls import Leg
 from thirdring.clock import Clock, SystemClock
 from thirdring.settings import Business, Line
 from thirdring.store import Store
+from thirdring.store.appointments import Slot
 
 __all__ = ["CallState"]
 

@@ -13,10 +13,10 @@ from datetime import date, datetime, timedelta
 import phonenumbers
 from livekit.agents import RunContext, function_tool
 
-from thirdring.appointments import AppointmentBook, Reservation, Slot, slots_of
 from thirdring.calls import e164
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
+from thirdring.store.appointments import AppointmentBook, Reservation, Slot, slots_of
 from tools.days import HORIZON_DAYS, day_meant
 from tools.refusal import guarded
 from tools.spoken import listed, spoken_day, spoken_hours, spoken_moment, spoken_time

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from local.receiver.app import Receiver, make_app
 from thirdring.errors import PartError
-from thirdring.webhooks import sign
+from thirdring.sinks.signing import sign
 
 
 def _arguments() -> argparse.Namespace:

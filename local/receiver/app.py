@@ -12,7 +12,7 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import JsonValue, SecretStr
 
-from thirdring.webhooks import verify
+from thirdring.sinks.signing import verify
 
 __all__ = ["Receiver", "make_app"]
 

@@ -17,9 +17,9 @@ from livekit.agents.voice.run_result import RunResult
 
 from tests.peers.scripted_llm import Call, ScriptedLLM
 from tests.samples import LINE, SetClock, business, opened
-from thirdring.appointments import AppointmentBook, Reservation, slots_of
 from thirdring.state import CallState
 from thirdring.store import Store
+from thirdring.store.appointments import AppointmentBook, Reservation, slots_of
 from tools.calendar import book_appointment, find_slots, opening_hours
 
 TOOLS: list[Tool | Toolset] = [opening_hours, find_slots, book_appointment]

@@ -18,10 +18,10 @@ from local.scenarios import Booking, Expected, Outcome, Scenario, ToolOutcome, l
 from tests.peers.scripted_model import scripted_model
 from tests.samples import LINE, SetClock, business, opened
 from thirdring import prompts, session, workflow
-from thirdring.appointments import AppointmentBook, Reservation, slots_of
 from thirdring.errors import ConfigError
 from thirdring.state import CallState
 from thirdring.store import Store, from_text
+from thirdring.store.appointments import AppointmentBook, Reservation, slots_of
 
 ROOT = Path(__file__).parents[2] / "workflows"
 FILES = sorted(ROOT.glob("*/scenarios.yaml"))

@@ -18,7 +18,8 @@ import pytest
 
 from tests.samples import SECRET
 from thirdring.settings import WebhookEndpoint
-from thirdring.webhooks import Outcome, deliver, open_client
+from thirdring.sinks.results import Outcome
+from thirdring.sinks.webhook import deliver, open_client
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,7 +1,7 @@
 """The SQLite file of one machine: opened, migrated, and used without blocking the event loop.
 
-What is in it is the business of the modules that own a table: `thirdring.appointments` and
-`thirdring.outbox`. Job processes and the Courier share the file; a commit is durable when it
+What is in it is the business of the modules that own a table: `thirdring.store.appointments` and
+`thirdring.store.outbox`. Job processes and the Courier share the file; a commit is durable when it
 returns (WAL with synchronous=FULL, sqlite.org/pragma.html#pragma_synchronous).
 """
 
@@ -23,7 +23,7 @@ from thirdring.errors import PhoneError
 
 __all__ = ["Store", "from_text", "to_text"]
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATIONS = Path(__file__).parent / "migrations" / "sqlite"
 _BUSY_SECONDS = 5
 
 T = TypeVar("T")

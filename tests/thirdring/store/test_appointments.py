@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.samples import at, business
-from thirdring.appointments import AppointmentBook, Reservation, Slot, slots_of
 from thirdring.settings import Business, OpeningHours, Weekday
 from thirdring.store import Store
+from thirdring.store.appointments import AppointmentBook, Reservation, Slot, slots_of
 
 TUESDAY = date(2026, 11, 24)
 CLINIC = business()

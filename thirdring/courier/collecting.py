@@ -15,9 +15,9 @@ from thirdring.clock import Clock
 from thirdring.errors import JournalError
 from thirdring.home import Home
 from thirdring.journal import JournalContents, Opened, has_ended, is_owned, read
-from thirdring.outbox import Outbox, Put
 from thirdring.record import Record, build
 from thirdring.settings import Settings
+from thirdring.store.outbox import Outbox, Put
 
 __all__ = ["Collector"]
 

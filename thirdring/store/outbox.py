@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from thirdring.store import Store, to_text
-from thirdring.webhooks import DeliveryResult
+from thirdring.sinks.results import DeliveryResult
+from thirdring.store.sqlite import Store, to_text
 
 __all__ = ["DeliveryState", "Due", "Outbox", "Put"]
 

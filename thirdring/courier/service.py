@@ -20,13 +20,15 @@ from pathlib import Path
 import httpx
 
 from thirdring.clock import Clock, SystemClock
-from thirdring.collecting import Collector
+from thirdring.courier.collecting import Collector
 from thirdring.errors import PhoneError
 from thirdring.home import Home
-from thirdring.outbox import DeliveryState, Due, Outbox
 from thirdring.settings import Settings
+from thirdring.sinks.results import DeliveryResult, Outcome
+from thirdring.sinks.schedule import next_attempt
+from thirdring.sinks.webhook import deliver, open_client
 from thirdring.store import Store
-from thirdring.webhooks import DeliveryResult, Outcome, deliver, next_attempt, open_client
+from thirdring.store.outbox import DeliveryState, Due, Outbox
 
 __all__ = ["run"]
 

@@ -1,4 +1,4 @@
-"""Signing a record and posting it, after Standard Webhooks (github.com/standard-webhooks).
+"""Posting a record to the webhook of its business.
 
 Only this module of `thirdring` knows httpx.
 """
@@ -6,117 +6,25 @@ Only this module of `thirdring` knows httpx.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
-from pydantic import SecretStr
 
 from thirdring.config_schema import is_loopback
 from thirdring.settings import WebhookEndpoint
+from thirdring.sinks.results import DeliveryResult, Outcome
+from thirdring.sinks.signing import sign
 
-__all__ = [
-    "SCHEDULE",
-    "DeliveryResult",
-    "Outcome",
-    "deliver",
-    "next_attempt",
-    "open_client",
-    "refusal",
-    "sign",
-    "verify",
-]
+__all__ = ["deliver", "open_client", "refusal"]
 
-SCHEDULE = (
-    timedelta(0),
-    timedelta(seconds=5),
-    timedelta(minutes=5),
-    timedelta(minutes=30),
-    timedelta(hours=2),
-    timedelta(hours=5),
-    timedelta(hours=10),
-    timedelta(hours=14),
-    timedelta(hours=20),
-    timedelta(hours=24),
-)
-"""How long to wait before each attempt, about three days in all (Standard Webhooks, "retries")."""
-
-JITTER = 0.2
 TIMEOUT_SECONDS = 15
-TOLERANCE = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=24)
 ANSWER_BYTES = 64 * 1024
 
-_PREFIX = "whsec_"
 _ASK_TO_WAIT = frozenset({429, 502, 503, 504})
-
-
-class Outcome(StrEnum):
-    """What became of one attempt."""
-
-    DELIVERED = "delivered"
-    RETRY = "retry"
-    DISABLED = "disabled"  # 410: the receiver wants no more of this
-
-
-@dataclass(frozen=True)
-class DeliveryResult:
-    """One attempt to deliver.
-
-    Attributes:
-        status: Of HTTP; None when no answer came.
-        retry_after: How long the receiver asked to be left alone, at most 24 h.
-        error: Why it was not delivered, one line for people.
-    """
-
-    outcome: Outcome
-    status: int | None = None
-    retry_after: timedelta | None = None
-    error: str | None = None
-
-
-def _key(secret: SecretStr) -> bytes:
-    try:
-        return base64.b64decode(secret.get_secret_value().removeprefix(_PREFIX), validate=True)
-    except binascii.Error:
-        raise ValueError("the webhook's secret is not `whsec_` and base64") from None
-
-
-def sign(secret: SecretStr, message_id: str, at: datetime, body: bytes) -> str:
-    """Return the `webhook-signature` of a message: HMAC-SHA256 over `id.timestamp.body`.
-
-    Raises:
-        ValueError: The secret is not base64.
-    """
-    signed = b".".join((message_id.encode(), str(int(at.timestamp())).encode(), body))
-    digest = hmac.digest(_key(secret), signed, hashlib.sha256)
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
-def verify(secret: SecretStr, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
-    """Whether one of the signatures in `headers` is ours and not older than five minutes.
-
-    Args:
-        headers: With names in lower case, or a mapping that does not care.
-    """
-    message_id = headers.get("webhook-id", "")
-    stamp = headers.get("webhook-timestamp", "")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
-        return False
-    if abs(now.timestamp() - int(stamp)) > TOLERANCE.total_seconds():
-        return False
-    expected = sign(secret, message_id, datetime.fromtimestamp(int(stamp), UTC), body).encode()
-    given = headers.get("webhook-signature", "").encode(errors="replace").split()
-    return any(hmac.compare_digest(expected, signature) for signature in given)
 
 
 def refusal(url: str) -> str | None:
@@ -222,22 +130,3 @@ async def _read_a_little(response: httpx.Response) -> None:
         count += len(chunk)
         if count > ANSWER_BYTES:
             break
-
-
-def next_attempt(
-    result: DeliveryResult, attempts: int, now: datetime, jitter: float
-) -> datetime | None:
-    """Return when to try again, or None when all attempts of the schedule are used up.
-
-    `Retry-After` can only lengthen the wait: a receiver that asks for one second for three days
-    would otherwise use up its ten attempts within ten.
-
-    Args:
-        attempts: How many there were.
-        jitter: From -1 to 1; moves the scheduled wait by up to 20 %, so that the records of an
-            outage do not come back in one wave.
-    """
-    if attempts >= len(SCHEDULE):
-        return None
-    wait = SCHEDULE[attempts] * (1 + JITTER * jitter)
-    return now + max(wait, result.retry_after or timedelta(0))

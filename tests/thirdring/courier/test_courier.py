@@ -21,12 +21,12 @@ from thirdring.courier import run
 from thirdring.errors import PhoneError
 from thirdring.home import Home
 from thirdring.journal import Entry, Journal, file_name
-from thirdring.outbox import DeliveryState, Outbox
 from thirdring.record import Record, record_id
 from thirdring.settings import Settings
 from thirdring.store import Store
+from thirdring.store.outbox import DeliveryState, Outbox
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TALK: tuple[Entry, ...] = tuple(spoken(number) for number in range(3))
 JOB = """
 import asyncio, signal, sys
@@ -334,7 +334,7 @@ async def test_a_store_that_cannot_be_written_costs_no_record(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The journal stays until its record can be stored."""
-    monkeypatch.setattr("thirdring.store._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("thirdring.store.sqlite._BUSY_SECONDS", 0.01)
     await write(home, ended(1))
     async with serving() as endpoint, await Store.open(home.store):
         with busy_store(home):
@@ -348,7 +348,7 @@ async def test_a_delivery_that_cannot_be_noted_is_repeated(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rather twice than never, and the receiver can tell by the id."""
-    monkeypatch.setattr("thirdring.store._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("thirdring.store.sqlite._BUSY_SECONDS", 0.01)
     with ExitStack() as busy:
 
         async def block(_: web.Request) -> web.Response:

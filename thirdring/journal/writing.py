@@ -1,4 +1,4 @@
-"""The append-only file of one call: written as things happen, durable entry by entry."""
+"""Writing the append-only file of one call: durable entry by entry."""
 
 from __future__ import annotations
 
@@ -9,131 +9,20 @@ import logging
 import os
 import re
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from thirdring.calls import Ending, Latency, Leg, ToolUse, Turn, Usage
-from thirdring.durable import DurableFile
-from thirdring.errors import CallTaken, JournalError
+from thirdring.calls import Ending
+from thirdring.errors import CallTaken
+from thirdring.journal.durable import DurableFile
+from thirdring.journal.entries import Ended, Entry, Opened
 
-__all__ = [
-    "Answered",
-    "DigitPressed",
-    "Ended",
-    "Entry",
-    "Journal",
-    "JournalContents",
-    "LatencyMeasured",
-    "ModelFault",
-    "Opened",
-    "ToolUsed",
-    "TurnSpoken",
-    "UsageCounted",
-    "file_name",
-    "has_ended",
-    "is_owned",
-    "parse_entry",
-    "read",
-]
+__all__ = ["Journal", "file_name"]
 
 logger = logging.getLogger(__name__)
-
-_TAIL_BYTES = 65536
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    at: AwareDatetime
-
-
-class Opened(_Entry):
-    """The first entry of every journal; names all that a record needs if nothing follows."""
-
-    kind: Literal["opened"] = "opened"
-    version: Literal[1] = 1
-    leg: Leg
-    business: str | None
-    line: str | None
-    workflow: str | None
-    model: str | None
-    room: str
-    job: str
-
-
-class Answered(_Entry):
-    kind: Literal["answered"] = "answered"
-
-
-class TurnSpoken(_Entry):
-    kind: Literal["turn"] = "turn"
-    turn: Turn
-
-
-class ToolUsed(_Entry):
-    kind: Literal["tool"] = "tool"
-    use: ToolUse
-
-
-class DigitPressed(_Entry):
-    kind: Literal["digit"] = "digit"
-    digit: str = Field(pattern=r"^[0-9A-D*#]$")
-
-
-class LatencyMeasured(_Entry):
-    kind: Literal["latency"] = "latency"
-    latency: Latency
-
-
-class UsageCounted(_Entry):
-    """The running total of one model; the last entry per model counts."""
-
-    kind: Literal["usage"] = "usage"
-    usage: Usage
-
-
-class ModelFault(_Entry):
-    kind: Literal["fault"] = "fault"
-    source: str
-    message: str
-    recoverable: bool
-
-
-class Ended(_Entry):
-    """The last entry of a journal whose job lived to write it."""
-
-    kind: Literal["ended"] = "ended"
-    ending: Ending
-
-
-Entry = Annotated[
-    Opened
-    | Answered
-    | TurnSpoken
-    | ToolUsed
-    | DigitPressed
-    | LatencyMeasured
-    | UsageCounted
-    | ModelFault
-    | Ended,
-    Field(discriminator="kind"),
-]
-
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
-
-
-def parse_entry(line: bytes | str) -> Entry:
-    """Return the entry that one line holds.
-
-    Raises:
-        pydantic.ValidationError: The line is not an entry.
-    """
-    return _ENTRY.validate_json(line)
 
 
 def file_name(call_id: str) -> str:
@@ -250,64 +139,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@dataclass(frozen=True)
-class JournalContents:
-    """What could be read of a journal.
-
-    Attributes:
-        damaged_tail: The last line is not whole: its writer died while it wrote.
-        damaged_lines: Whole lines that are no entries; they are left out.
-    """
-
-    entries: tuple[Entry, ...]
-    damaged_tail: bool = False
-    damaged_lines: int = 0
-
-
-def read(path: Path) -> JournalContents:
-    """Return every entry of the journal at `path` that can be read.
-
-    Raises:
-        JournalError: The file itself cannot be read.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise JournalError(f"{path}: cannot be read: {error.strerror}") from error
-    *lines, tail = data.split(b"\n")
-    entries = [entry for entry in map(_entry_or_none, lines) if entry is not None]
-    damaged_lines = len(lines) - len(entries)
-    last = _entry_or_none(tail) if tail else None
-    if last is not None:
-        entries.append(last)
-    return JournalContents(tuple(entries), bool(tail) and last is None, damaged_lines)
-
-
-def _entry_or_none(line: bytes) -> Entry | None:
-    try:
-        return parse_entry(line)
-    except ValidationError:
-        return None
-
-
-def has_ended(path: Path) -> bool:
-    """Whether the last line at `path` is an `Ended`; reads the end of the file only."""
-    with path.open("rb") as file:
-        start = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
-        file.seek(start)
-        lines = file.read().split(b"\n")
-    if len(lines) < 2 or lines[-1]:
-        return False
-    return isinstance(_entry_or_none(lines[-2]), Ended)
-
-
-def is_owned(path: Path) -> bool:
-    """Whether a living process still writes to the journal at `path`."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False

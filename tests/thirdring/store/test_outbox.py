@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.samples import at
-from thirdring.outbox import DeliveryState, Outbox, Put
 from thirdring.record import record_id
+from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.store import Store
-from thirdring.webhooks import DeliveryResult, Outcome
+from thirdring.store.outbox import DeliveryState, Outbox, Put
 
 FAILED = DeliveryResult(Outcome.RETRY, 500, error="HTTP 500")
 

@@ -27,7 +27,7 @@ async def test_a_courier_that_works_touches_its_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It does so while it can read journals and store, and not while it cannot."""
-    monkeypatch.setattr("thirdring.courier._DUE_SECONDS", 0.05)
+    monkeypatch.setattr("thirdring.courier.service._DUE_SECONDS", 0.05)
     home = Home(tmp_path / "home")
     lock = home.root / "courier.lock"
     courier = asyncio.create_task(run(home, Settings(businesses=(business(),))))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from thirdring.settings import Business, OpeningHours, Weekday
-from thirdring.store import Store, from_text, to_text
+from thirdring.store.sqlite import Store, from_text, to_text
 
 __all__ = ["Appointment", "AppointmentBook", "Reservation", "Slot", "slots_of"]
 

@@ -16,19 +16,10 @@ from standardwebhooks import Webhook
 from tests.peers.endpoint import serving
 from tests.samples import SECRET, at
 from thirdring.settings import WebhookEndpoint
-from thirdring.webhooks import (
-    JITTER,
-    LONGEST_WAIT,
-    SCHEDULE,
-    DeliveryResult,
-    Outcome,
-    deliver,
-    next_attempt,
-    open_client,
-    refusal,
-    sign,
-    verify,
-)
+from thirdring.sinks.results import DeliveryResult, Outcome
+from thirdring.sinks.schedule import JITTER, SCHEDULE, next_attempt
+from thirdring.sinks.signing import sign, verify
+from thirdring.sinks.webhook import LONGEST_WAIT, deliver, open_client, refusal
 
 BODY = '{"caller": "Grüße"}'.encode()
 RETRY = DeliveryResult(Outcome.RETRY)
@@ -205,7 +196,7 @@ async def test_a_silent_receiver_is_given_up(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the time limit the attempt is over."""
-    monkeypatch.setattr("thirdring.webhooks.TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("thirdring.sinks.webhook.TIMEOUT_SECONDS", 0.05)
 
     async def silent(_: web.Request) -> web.Response:
         await asyncio.sleep(3600)

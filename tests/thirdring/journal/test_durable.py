@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from thirdring.durable import DurableFile, sync_data
+from thirdring.journal.durable import DurableFile, sync_data
 
 
 class FlakyDisk:

@@ -15,7 +15,7 @@ from thirdring.errors import PhoneError
 from thirdring.store import Store, from_text, to_text
 
 EARLIEST = datetime(1970, 1, 2)  # noqa: DTZ001 - hypothesis adds the zone
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OPEN_IT = """
 import asyncio, sys
 from pathlib import Path

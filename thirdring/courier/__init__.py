@@ -1,0 +1,5 @@
+"""The process that sees every record delivered: `thirdring.courier.service`."""
+
+from thirdring.courier.service import run
+
+__all__ = ["run"]

@@ -1,0 +1,1 @@
+"""Where records go: each kind of receiver is one module."""
