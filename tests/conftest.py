@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,28 @@ hypothesis.settings.load_profile("thirdring")
 # does that before this, for it registers later. Were Python gone by then, they would abort the run.
 atexit.register(time.sleep, 0.5)
 
-_unexpected = pytest.StashKey[list[str]]()
+
+class _Skips:
+    """Notes what was skipped and is not on the list, where the run comes together.
+
+    Reports come from other processes when the tests are spread over several.
+    """
+
+    def __init__(self) -> None:
+        self.unexpected: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # An expected failure is reported as skipped too, and has a flag of its own.
+        expected = hasattr(report, "wasxfail") or MAY_SKIP & set(report.keywords)
+        if report.skipped and not expected:
+            self.unexpected.append(f"{report.nodeid}: {report.longrepr}")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:  # a module as a whole
+            self.unexpected.append(f"{report.nodeid}: {report.longrepr}")
+
+
+_skips = pytest.StashKey[_Skips]()
 _live_key = pytest.StashKey[str]()
 
 
@@ -54,7 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: There is no key.
     """
-    config.stash[_unexpected] = []
+    config.stash[_skips] = _Skips()
+    config.pluginmanager.register(config.stash[_skips])
     if config.getoption("--live"):
         key = os.environ.get("OPENAI_API_KEY") or dotenv_values(".env.local").get("OPENAI_API_KEY")
         if not key:
@@ -64,32 +86,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_live_key] = key
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note every skip that is not on the list; xfail has a flag of its own."""
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and not MAY_SKIP & set(report.keywords):
-        item.config.stash[_unexpected].append(f"{item.nodeid}: {report.longrepr}")
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Note a module that was skipped as a whole."""
-    report = yield
-    if report.outcome == "skipped":
-        collector.config.stash[_unexpected].append(f"{collector.nodeid}: {report.longrepr}")
-    return report
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run on CI that left something out."""
-    if os.environ.get("CI") == "true" and session.config.stash[_unexpected] and exitstatus == 0:
+    unexpected = session.config.stash[_skips].unexpected
+    if os.environ.get("CI") == "true" and unexpected and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -97,7 +98,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say which skips have failed the run."""
-    if os.environ.get("CI") == "true" and (unexpected := config.stash[_unexpected]):
+    if os.environ.get("CI") == "true" and (unexpected := config.stash[_skips].unexpected):
         terminalreporter.section("CI=true: skipped, and not on the list in tests/conftest.py")
         for line in unexpected:
             terminalreporter.line(line)

@@ -19,13 +19,13 @@ TESTS = {
 }
 
 
-def run(folder: Path, tests: str, ci: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, tests: str, ci: str, *options: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(ROOT / "tests" / "conftest.py", folder)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = livekit_sip\nasyncio_mode = auto\n")
     (folder / "test_one.py").write_text(f"{TESTS[tests]}\n")
     (folder / "test_two.py").write_text("def test_two(): pass\n")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", str(folder)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options, str(folder)],
         cwd=ROOT,
         env={"CI": ci, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -53,3 +53,11 @@ def test_a_skip_fails_a_run_on_ci_unless_listed(
     done = run(tmp_path, tests, ci)
     assert done.returncode == code, done.stdout
     assert ("skipped, and not on the list" in done.stdout) == (code == 1)
+
+
+@pytest.mark.parametrize("tests", ["unlisted", "module"])
+def test_a_skip_in_another_process_fails_the_run_too(tmp_path: Path, tests: str) -> None:
+    """Tests that are spread over processes may leave out no more than others."""
+    done = run(tmp_path, tests, "true", "-n", "2")
+    assert done.returncode == 1, done.stdout
+    assert "skipped, and not on the list" in done.stdout
