@@ -12,19 +12,13 @@ from typing import TextIO
 from pydantic import JsonValue
 
 from thirdring.calls import Role
+from thirdring.printable import printable
 from thirdring.watching import Happening, HasEnded, IsRefused, Spoken, ToolRun, Wait
 
-__all__ = ["JsonScreen", "PlainScreen", "printable"]
+__all__ = ["JsonScreen", "PlainScreen"]
 
 _WIDTH = 7
 _LONGEST_VALUE = 300
-
-
-def printable(text: str) -> str:
-    """Return `text` without anything that a terminal would obey; line ends become spaces."""
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
 
 
 class PlainScreen:
