@@ -7,15 +7,14 @@ import os
 import sys
 from pathlib import Path
 
-from livekit.agents import AgentServer, JobContext, JobProcess, cli
+from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, cli
 
 from sip import answering
-from thirdring import AGENT_NAME, config, workflow
+from thirdring import AGENT_NAME, config, home, workflow
 from thirdring.access import LIVEKIT_VARIABLES, port, require, require_free
 from thirdring.clock import SystemClock
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
-from thirdring.home import Home
 from thirdring.logs import mask_all_handlers
 
 if __name__ == "__main__" and "--help" in sys.argv:
@@ -28,8 +27,8 @@ def _switchboard() -> answering.Switchboard:
     workflows = workflow.discover()
     path = Path(os.environ.get("THIRDRING_CONFIG") or "thirdring.yaml")
     settings = config.load(path, workflows=workflows, environ=os.environ)
-    home = Home.from_environment(os.environ).made()
-    return answering.Switchboard(settings, workflows, home, SystemClock())
+    here = home.Home.from_environment(os.environ).made()
+    return answering.Switchboard(settings, workflows, here, SystemClock())
 
 
 def _require_sound() -> None:
@@ -44,6 +43,7 @@ def _require_sound() -> None:
 
 try:
     board = _switchboard()
+    attributes = {home.ATTRIBUTE: board.home.id}
     if "console" in sys.argv:
         _require_sound()
     # The console has a room of its own.
@@ -90,7 +90,12 @@ server = AgentServer(
 server.on("worker_started", mask_all_handlers)
 
 
-@server.rtc_session(agent_name=AGENT_NAME, on_session_end=answering.finish)
+async def accept(request: JobRequest) -> None:
+    """Take the job, and let the SIP sides see in whose home its journal will be."""
+    await request.accept(attributes=attributes)
+
+
+@server.rtc_session(agent_name=AGENT_NAME, on_request=accept, on_session_end=answering.finish)
 async def answer(ctx: JobContext) -> None:
     """Take one call."""
     await answering.answer(ctx, board)

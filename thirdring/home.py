@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from thirdring.errors import ConfigError, Problem
 
-__all__ = ["Home"]
+__all__ = ["ATTRIBUTE", "Home"]
+
+ATTRIBUTE: Final = "thirdring.home"
+"""Under this participant attribute an agent says the id of the home that its journals are in."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,42 @@ class Home:
             problem = Problem("environment", 0, 0, "THIRDRING_HOME", what, str(self.root), expected)
             raise ConfigError([problem])
         return self
+
+    @property
+    def id(self) -> str:
+        """What tells this home from any other one: 32 hex digits, made at the first use.
+
+        A SIP side reads it from the agent in the room, to know whether the job writes its journal
+        here or on another machine. Hence a home that is copied must not take its `id` along.
+
+        Raises:
+            ConfigError: It cannot be read or made, or holds something else.
+        """
+        path = self.root / "id"
+        try:
+            if not path.exists():
+                self._make_id(path)
+            text = path.read_bytes()[:64].decode("ascii", "replace").strip()
+            what = "" if re.fullmatch("[0-9a-f]{32}", text) else "is no id"
+        except OSError as error:
+            what = f"cannot be used ({error.strerror or type(error).__name__})"
+        if what:
+            expected = "32 hex digits; remove it, and the next start makes a new one"
+            raise ConfigError([Problem(str(path), 0, 0, "id", what, None, expected)])
+        return text
+
+    def _make_id(self, path: Path) -> None:
+        # Whole from the moment that it has its name, whoever makes it at the same time.
+        descriptor, draft = tempfile.mkstemp(prefix=".", suffix=".draft", dir=self.root)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"{secrets.token_hex(16)}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            Path(draft).unlink()
 
     @property
     def journals(self) -> Path:
