@@ -28,7 +28,7 @@ from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
 from thirdring.settings import Business, Line, Settings
 from thirdring.state import CallState
-from thirdring.store import Store
+from thirdring.store import open_store
 from thirdring.watching import Happening
 from thirdring.workflow import Workflow
 
@@ -230,7 +230,7 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
 async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
     ctx, board, typist = desk.ctx, desk.board, desk.typist
     facts = _facts(route, leg, board.clock.now())
-    store = await live.resources.enter_async_context(await Store.open(board.home.store))
+    store = await live.resources.enter_async_context(open_store(board.home, os.environ))
     state = CallState(
         business=route.business, line=route.line, leg=leg, store=store, clock=board.clock
     )

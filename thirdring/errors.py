@@ -9,7 +9,9 @@ PhoneError
 │   ├── LineNotFound     no line has the number that was dialled
 │   └── CallTaken        another job has this call's journal already
 ├── ToolRefused          a rule said no; the model hears the reason
+├── EgressRefused        a URL leads where nothing may be sent; carries the way out
 ├── JournalError         a journal cannot be read
+├── StoreError           the store is down, locked, damaged or of another version
 └── DeliveryError        the record has not reached its webhook
 """
 
@@ -23,12 +25,14 @@ __all__ = [
     "CallTaken",
     "ConfigError",
     "DeliveryError",
+    "EgressRefused",
     "JournalError",
     "LegError",
     "LineNotFound",
     "PartError",
     "PhoneError",
     "Problem",
+    "StoreError",
     "ToolRefused",
     "UnknownFact",
 ]
@@ -134,8 +138,26 @@ class ToolRefused(PhoneError):
     """A rule said no; the message is what the model hears."""
 
 
+class EgressRefused(PhoneError):
+    """A URL leads where nothing may be sent.
+
+    Attributes:
+        what: What is wrong, without any part of the URL, which may be a secret.
+        expected: What would be right.
+    """
+
+    def __init__(self, what: str, expected: str) -> None:
+        self.what = what
+        self.expected = expected
+        super().__init__(f"{what}; expected {expected}")
+
+
 class JournalError(PhoneError):
     """A journal cannot be read."""
+
+
+class StoreError(PhoneError):
+    """The store is down, locked, damaged, or of another version."""
 
 
 class DeliveryError(PhoneError):

@@ -6,15 +6,18 @@ Days, times, ids and reference numbers are made here; the model only hands them 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 
 import phonenumbers
 from livekit.agents import RunContext, function_tool
 
 from thirdring.calls import e164
-from thirdring.errors import ToolRefused
+from thirdring.errors import StoreError, ToolRefused
 from thirdring.state import CallState
 from thirdring.store.appointments import AppointmentBook, Reservation, Slot, slots_of
 from tools.days import HORIZON_DAYS, day_meant
@@ -22,6 +25,8 @@ from tools.refusal import guarded
 from tools.spoken import listed, spoken_day, spoken_hours, spoken_moment, spoken_time
 
 __all__ = ["book_appointment", "find_slots", "opening_hours"]
+
+logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 100
 SLOTS_OFFERED = 4
@@ -89,8 +94,8 @@ async def book_appointment(
     )
     if slot.starts_at <= _now(state):
         raise ToolRefused(f"That time has passed. {await _alternatives(state, slot)}")
-    book = AppointmentBook(state.store, state.business)
-    appointment = await book.reserve(wish, now=state.clock.now())
+    with _calendar_of(state) as book:
+        appointment = await book.reserve(wish, now=state.clock.now())
     if appointment is None:
         raise ToolRefused(
             f"{spoken_moment(slot.starts_at)} has just been taken. "
@@ -108,6 +113,18 @@ async def book_appointment(
 
 def _now(state: CallState) -> datetime:
     return state.clock.now().astimezone(state.business.time_zone)
+
+
+@contextmanager
+def _calendar_of(state: CallState) -> Iterator[AppointmentBook]:
+    """Yield the appointment book; while it cannot be reached the caller is not left to wonder."""
+    try:
+        yield AppointmentBook(state.store, state.business)
+    except StoreError as error:
+        logger.warning("call %s: no calendar: %s", state.leg.call_id, error)
+        raise ToolRefused(
+            "The calendar cannot be reached right now. Say so, and offer to take a message."
+        ) from error
 
 
 def _minutes(near: str) -> int | None:
@@ -132,7 +149,8 @@ def _selected(free: list[Slot], near: int | None) -> list[Slot]:
 async def _free(state: CallState, day: date) -> list[Slot]:
     now = _now(state)
     ahead = [slot for slot in slots_of(state.business, day) if slot.starts_at > now]
-    return await AppointmentBook(state.store, state.business).free(ahead)
+    with _calendar_of(state) as book:
+        return await book.free(ahead)
 
 
 async def _why_none(state: CallState, day: date) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 
 import pytest
 from livekit import rtc
 
 from tests.peers.scripted_model import ScriptedModel
 from tests.peers.whole_call import Calls
+from thirdring.errors import StoreError
 from thirdring.journal import DigitPressed, Ended
 from thirdring.state import CallState
 
@@ -44,7 +44,7 @@ async def test_the_store_is_closed_with_the_call(calling: Calls, model: Scripted
         await call.answer()
         state: CallState = call.session.userdata
         await call.hang_up()
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises(StoreError):
         await state.store.read(lambda connection: connection.execute("SELECT 1"))
 
 

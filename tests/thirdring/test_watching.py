@@ -16,7 +16,7 @@ from tests.peers.scripted_llm import Call, ScriptedLLM
 from tests.samples import LINE, business, opened
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
-from thirdring.store import Store
+from thirdring.store.sqlite import SqliteStore
 from thirdring.watching import Happening, HasEnded, Packets, ToolRun, Wait, packet, watch_tools
 from tools.refusal import guarded
 
@@ -48,7 +48,7 @@ async def fails(ctx: RunContext[CallState]) -> str:
 @pytest.fixture
 async def session(tmp_path: Path) -> AsyncIterator[AgentSession[CallState]]:
     """Return a session with those tools."""
-    async with await Store.open(tmp_path / "store.db") as store:
+    async with SqliteStore(tmp_path / "store.db") as store:
         state = CallState(business=business(), line=LINE, leg=opened().leg, store=store)
         started = AgentSession(llm=ScriptedLLM(), userdata=state)
         async with started:

@@ -20,6 +20,7 @@ from tests.samples import LINE, SetClock, business, opened
 from thirdring.state import CallState
 from thirdring.store import Store
 from thirdring.store.appointments import AppointmentBook, Reservation, slots_of
+from thirdring.store.sqlite import SqliteStore
 from tools.calendar import book_appointment, find_slots, opening_hours
 
 TOOLS: list[Tool | Toolset] = [opening_hours, find_slots, book_appointment]
@@ -70,7 +71,7 @@ async def calling(store: Store, call_id: str = "call-1") -> AsyncIterator[Conver
 
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(tmp_path / "store.db") as opened_store:
+    async with SqliteStore(tmp_path / "store.db") as opened_store:
         yield opened_store
 
 
@@ -315,12 +316,15 @@ async def test_senseless_details_book_nothing(
 async def test_a_broken_store_is_an_apology(
     call: Conversation, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The caller hears that it does not work; the log has the reason, with the call."""
+    """The caller hears what does not work; the log has the reason, with the call."""
     await store.close()
     answer = await call.use("find_slots", day="tuesday")
-    assert answer == "REFUSED: That does not work right now. Our staff can help."
-    assert "call call-1: find_slots failed" in [r.message for r in caplog.records]
-    assert logging.ERROR in [r.levelno for r in caplog.records]
+    assert answer == (
+        "REFUSED: The calendar cannot be reached right now. Say so, and offer to take a message."
+    )
+    assert ("call call-1: no calendar: the store has been closed", logging.WARNING) in [
+        (r.message, r.levelno) for r in caplog.records
+    ]
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.info.name)

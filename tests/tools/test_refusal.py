@@ -12,7 +12,7 @@ from tests.peers.scripted_llm import Call, ScriptedLLM
 from tests.samples import LINE, business, opened
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
-from thirdring.store import Store
+from thirdring.store.sqlite import SqliteStore
 from tools.refusal import LONGEST_RESULT, guarded
 
 
@@ -38,7 +38,7 @@ async def misbehave(ctx: RunContext[CallState], how: str) -> str:
 
 @pytest.fixture
 async def session(tmp_path: Path) -> AsyncIterator[AgentSession[CallState]]:
-    async with await Store.open(tmp_path / "store.db") as store:
+    async with SqliteStore(tmp_path / "store.db") as store:
         state = CallState(business=business(), line=LINE, leg=opened().leg, store=store)
         started = AgentSession(llm=ScriptedLLM(), userdata=state)
         async with started:

@@ -20,8 +20,9 @@ from tests.samples import LINE, SetClock, business, opened
 from thirdring import prompts, session, workflow
 from thirdring.errors import ConfigError
 from thirdring.state import CallState
-from thirdring.store import Store, from_text
+from thirdring.store import from_text
 from thirdring.store.appointments import AppointmentBook, Reservation, slots_of
+from thirdring.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).parents[2] / "workflows"
 FILES = sorted(ROOT.glob("*/scenarios.yaml"))
@@ -34,7 +35,7 @@ async def state(tmp_path: Path, scenario: Scenario) -> AsyncIterator[CallState]:
     """Return the state of this caller's call, with an appointment book of its own."""
     leg = opened().leg.model_copy(update={"caller": scenario.userdata.caller})
     clock = SetClock(scenario.userdata.now)
-    async with await Store.open(tmp_path / "store.db") as store:
+    async with SqliteStore(tmp_path / "store.db") as store:
         yield CallState(business=business(), line=LINE, leg=leg, store=store, clock=clock)
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from thirdring.calls import EndReason
 from thirdring.clock import Clock
-from thirdring.errors import JournalError
+from thirdring.errors import JournalError, StoreError
 from thirdring.home import Home
 from thirdring.journal import JournalContents, Opened, has_ended, is_owned, read
 from thirdring.record import Record, build
 from thirdring.settings import Settings
-from thirdring.store.outbox import Outbox, Put
+from thirdring.store.outbox import NewRecord, Outbox, Put
 
 __all__ = ["Collector"]
 
@@ -53,7 +52,7 @@ class Collector:
         for path in await asyncio.to_thread(self._finished):
             try:
                 stored += await self._store(path)
-            except (OSError, JournalError, sqlite3.Error):
+            except (OSError, JournalError, StoreError):
                 # The disk or the store, not the call: the journal stays where it is.
                 logger.exception("%s: no record yet; tried again", path.name)
                 self._not_before[path] = time.monotonic() + _RETRY_SECONDS
@@ -97,14 +96,18 @@ class Collector:
             return False
         record = build(contents.entries, last_written_at=_last_written_at(path, contents))
         body = record.model_dump_json().encode()
-        put = await self._outbox.put(
-            record.call_id,
-            record.id,
-            body,
+        new = NewRecord(
+            call_id=record.call_id,
+            record_id=record.id,
             business=record.business,
-            deliver=record.business in self._with_webhook,
-            now=self._clock.now(),
+            body=body,
+            sinks=("webhook",) if record.business in self._with_webhook else (),
+            caller=record.caller_number,
+            opened_at=record.opened_at,
+            ended_at=record.ended_at,
+            reason=record.ending.reason,
         )
+        (put,) = await self._outbox.put([new], self._clock.now())
         if put is Put.CONFLICT:
             logger.error(
                 "call %s: %s tells another story than the record that is stored already; "

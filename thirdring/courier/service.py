@@ -12,23 +12,21 @@ import fcntl
 import logging
 import os
 import random
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
-
-import httpx
 
 from thirdring.clock import Clock, SystemClock
 from thirdring.courier.collecting import Collector
-from thirdring.errors import PhoneError
+from thirdring.errors import PhoneError, StoreError
 from thirdring.home import Home
 from thirdring.settings import Settings
+from thirdring.sinks import Sink, open_sinks
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.schedule import next_attempt
-from thirdring.sinks.webhook import deliver, open_client
-from thirdring.store import Store
-from thirdring.store.outbox import DeliveryState, Due, Outbox
+from thirdring.store import open_store
+from thirdring.store.outbox import DeliveryState, Due, Endpoint, Outbox, Settlement
 
 __all__ = ["run"]
 
@@ -37,9 +35,12 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.05
 _DUE_SECONDS = 1.0
 _DELIVERIES_AT_ONCE = 32
+_DELIVERIES_PER_ENDPOINT = 8
+_LEASE = timedelta(minutes=2)
+_OWNER = "courier"
 _SETTLED = {
     Outcome.DELIVERED: DeliveryState.DELIVERED,
-    Outcome.DISABLED: DeliveryState.DISABLED,
+    Outcome.DISABLED: DeliveryState.PARKED,
     Outcome.RETRY: DeliveryState.PENDING,
 }
 
@@ -57,8 +58,9 @@ async def run(
         PhoneError: Another courier works on this home, or the store cannot be used.
     """
     with _only_courier(home):
-        async with await Store.open(home.store) as store, open_client() as client:
-            courier = _Courier(home, settings, Outbox(store), client, clock or SystemClock())
+        async with open_store(home, os.environ) as store, open_sinks(settings, home) as sinks:
+            await store.connect()
+            courier = _Courier(home, settings, Outbox(store), sinks, clock or SystemClock())
             logger.info("courier ready, watching %s", home.journals)
             await (courier.run_once() if once else courier.run_forever())
 
@@ -95,16 +97,16 @@ class _Courier:
         home: Home,
         settings: Settings,
         outbox: Outbox,
-        client: httpx.AsyncClient,
+        sinks: Mapping[tuple[str, str], Sink],
         clock: Clock,
     ) -> None:
         self._lock = _lock(home)
         self._collector = Collector(home, settings, outbox, clock)
-        self._endpoints = {b.slug: b.webhook for b in settings.businesses if b.webhook}
+        self._sinks = {Endpoint(*key): sink for key, sink in sinks.items()}
         self._outbox = outbox
-        self._client = client
         self._clock = clock
-        self._under_way: set[str] = set()
+        self._under_way: dict[Due, Endpoint] = {}
+        self._begun = False
         self._wake = asyncio.Event()
         self._journals_fail = False
 
@@ -115,11 +117,12 @@ class _Courier:
 
     async def run_once(self) -> None:
         await self._collector.collect()
-        tried: set[str] = set()
-        while fresh := [due for due in await self._due() if due.call_id not in tried]:
-            tried.update(due.call_id for due in fresh)
-            async with asyncio.TaskGroup() as group:
-                self._start(group, fresh)
+        try:
+            while fresh := await self._due():
+                async with asyncio.TaskGroup() as group:
+                    self._start(group, fresh)
+        except StoreError:
+            logger.exception("the store cannot be used")
 
     async def _keep_collecting(self) -> None:
         while True:
@@ -139,7 +142,7 @@ class _Courier:
             try:
                 self._start(group, await self._due())
                 self._say_well()
-            except sqlite3.Error:
+            except StoreError:
                 logger.exception("the store cannot be read; tried again every %s s", _DUE_SECONDS)
             try:
                 async with asyncio.timeout(_DUE_SECONDS):
@@ -154,40 +157,43 @@ class _Courier:
 
     async def _due(self) -> list[Due]:
         room = _DELIVERIES_AT_ONCE - len(self._under_way)
-        due = await self._outbox.due(self._clock.now())
-        return [item for item in due if item.call_id not in self._under_way][:room]
+        now = self._clock.now()
+        if not self._begun:
+            await self._outbox.release(_OWNER)
+            addresses = {endpoint: sink.address for endpoint, sink in self._sinks.items()}
+            await self._outbox.configure(addresses, now)
+            self._begun = True
+        free = dict.fromkeys(self._sinks, _DELIVERIES_PER_ENDPOINT)
+        for endpoint in self._under_way.values():
+            free[endpoint] -= 1
+        return await self._outbox.claim(_OWNER, now, lease=_LEASE, limit=room, free=free)
 
     def _start(self, group: asyncio.TaskGroup, due: list[Due]) -> None:
         for item in due:
-            self._under_way.add(item.call_id)
+            self._under_way[item] = item.endpoint
             group.create_task(self._deliver(item))
 
     async def _deliver(self, due: Due) -> None:
         try:
             await self._attempt(due)
-        except sqlite3.Error:
+        except StoreError:
             # It may be sent again; its id tells the receiver that it is the same.
             logger.exception("call %s: its delivery could not be noted", due.call_id)
+            self._begun = False
             await asyncio.sleep(_DUE_SECONDS)
         finally:
-            self._under_way.discard(due.call_id)
+            self._under_way.pop(due, None)
             self._wake.set()
 
     async def _attempt(self, due: Due) -> None:
-        endpoint = self._endpoints.get(due.business)
-        if endpoint is None:
-            logger.warning(
-                "call %s: its record is kept, %s has no webhook any more", due.call_id, due.business
-            )
-            await self._outbox.settle(due.call_id, DeliveryState.KEPT, None, now=self._clock.now())
-            return
-        result = await deliver(self._client, endpoint, due.record_id, due.body, self._clock.now())
+        result = await self._sinks[due.endpoint].deliver(due.record_id, due.body, self._clock.now())
         attempts, now = due.attempts + 1, self._clock.now()
         state, due_at = _SETTLED[result.outcome], None
         if state is DeliveryState.PENDING:
             due_at = next_attempt(result, attempts, now, random.uniform(-1, 1))
             state = DeliveryState.DEAD if due_at is None else state
-        await self._outbox.settle(due.call_id, state, result, now=now, due_at=due_at)
+        settlement = Settlement(due.call_id, due.sink, state, result, due_at)
+        await self._outbox.settle([settlement], owner=_OWNER, now=now)
         then = f"again at {due_at:%Y-%m-%d %H:%M:%S} UTC" if due_at else str(state)
         _report(due, result, attempts, then)
 

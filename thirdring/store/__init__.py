@@ -1,5 +1,6 @@
-"""What is kept: records and their deliveries, appointments."""
+"""What is kept: records and their deliveries, callers, appointments."""
 
-from thirdring.store.sqlite import Store, from_text, to_text
+from thirdring.store.opening import open_store
+from thirdring.store.store import Connection, Row, Store, from_text, to_text
 
-__all__ = ["Store", "from_text", "to_text"]
+__all__ = ["Connection", "Row", "Store", "from_text", "open_store", "to_text"]

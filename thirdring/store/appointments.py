@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from thirdring.settings import Business, OpeningHours, Weekday
-from thirdring.store.sqlite import Store, from_text, to_text
+from thirdring.store.store import Connection, Row, Store, from_text, to_text
 
 __all__ = ["Appointment", "AppointmentBook", "Reservation", "Slot", "slots_of"]
 
@@ -135,9 +134,10 @@ class AppointmentBook:
         )
 
     def _reserve(
-        self, connection: sqlite3.Connection, wish: Reservation, now: datetime
+        self, connection: Connection, wish: Reservation, now: datetime
     ) -> Appointment | None:
         business = self._business.slug
+        connection.lock(f"appointments of {business}")
         same = connection.execute(
             "SELECT * FROM appointments WHERE idempotency_key = ?", (wish.key,)
         ).fetchone()
@@ -168,15 +168,17 @@ class AppointmentBook:
         )
         booked = connection.execute(
             "SELECT * FROM appointments WHERE idempotency_key = ?", (wish.key,)
-        )
-        return _appointment(booked.fetchone())
+        ).fetchone()
+        assert booked is not None
+        return _appointment(booked)
 
-    def _next_reference(self, connection: sqlite3.Connection) -> str:
+    def _next_reference(self, connection: Connection) -> str:
         row = connection.execute(
-            "INSERT INTO reference_numbers (business, last) VALUES (?, ?)"
-            " ON CONFLICT (business) DO UPDATE SET last = last + 1 RETURNING last",
+            "INSERT INTO reference_numbers (business, last) VALUES (?, ?) ON CONFLICT (business)"
+            " DO UPDATE SET last = reference_numbers.last + 1 RETURNING last",
             (self._business.slug, _FIRST_NUMBER),
         ).fetchone()
+        assert row is not None
         return f"{_initials(self._business)}-{row['last']}"
 
 
@@ -198,7 +200,7 @@ def _is_the_same(appointment: Appointment, wish: Reservation) -> bool:
     )
 
 
-def _appointment(row: sqlite3.Row) -> Appointment:
+def _appointment(row: Row) -> Appointment:
     return Appointment(
         reference=row["reference"],
         starts_at=from_text(row["starts_at"]),

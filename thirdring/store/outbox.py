@@ -1,27 +1,18 @@
-"""Records on their way: each stored once, with how far its delivery has come."""
+"""Records on their way: each stored once, with how far its delivery to each sink has come."""
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from thirdring.sinks.results import DeliveryResult
-from thirdring.store.sqlite import Store, to_text
+from thirdring.store import claiming, endpoints
+from thirdring.store.delivery import DeliveryState, Due, Endpoint, Settlement
+from thirdring.store.store import Connection, Store, to_text
 
-__all__ = ["DeliveryState", "Due", "Outbox", "Put"]
-
-
-class DeliveryState(StrEnum):
-    """How far a delivery has come; all but `pending` are final."""
-
-    PENDING = "pending"
-    DELIVERED = "delivered"
-    DISABLED = "disabled"  # the receiver answered 410
-    DEAD = "dead"  # every attempt of the schedule failed
-    KEPT = "kept"  # the business has no webhook
+__all__ = ["DeliveryState", "Due", "Endpoint", "NewRecord", "Outbox", "Put", "Settlement"]
 
 
 class Put(StrEnum):
@@ -33,14 +24,25 @@ class Put(StrEnum):
 
 
 @dataclass(frozen=True)
-class Due:
-    """A delivery whose time has come; `attempts` are those before."""
+class NewRecord:
+    """A record that is to be stored.
+
+    Attributes:
+        business: Its slug; None when the call was to no line.
+        sinks: Where it goes; with none it is only kept.
+        caller: The number; None when it was hidden.
+        reason: Why the call ended.
+    """
 
     call_id: str
-    record_id: str
-    business: str
+    record_id: UUID
+    business: str | None
     body: bytes
-    attempts: int
+    sinks: tuple[str, ...]
+    caller: str | None
+    opened_at: datetime
+    ended_at: datetime
+    reason: str
 
 
 class Outbox:
@@ -49,104 +51,90 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def put(
-        self,
-        call_id: str,
-        record_id: UUID,
-        body: bytes,
-        *,
-        business: str | None,
-        deliver: bool,
-        now: datetime,
-    ) -> Put:
-        """Store the record of a call, due at once or to be kept; the first one of a call stays."""
+    async def put(self, records: Sequence[NewRecord], now: datetime) -> list[Put]:
+        """Store records in one transaction, each with its deliveries, due at once, and its caller.
 
-        def work(connection: sqlite3.Connection) -> Put:
-            known = connection.execute(
-                "SELECT body FROM records WHERE call_id = ?", (call_id,)
-            ).fetchone()
-            if known is not None:
-                return Put.KNOWN if known["body"] == body else Put.CONFLICT
-            at = to_text(now)
-            connection.execute(
-                "INSERT INTO records (call_id, record_id, business, body, stored_at)"
-                " VALUES (?, ?, ?, ?, ?)",
-                (call_id, str(record_id), business, body, at),
-            )
-            state = DeliveryState.PENDING if deliver else DeliveryState.KEPT
-            connection.execute(
-                "INSERT INTO deliveries (call_id, state, due_at, settled_at) VALUES (?, ?, ?, ?)",
-                (call_id, state, at if deliver else None, None if deliver else at),
-            )
-            return Put.STORED
+        The first record of a call stays. The answers are in the order of `records`.
+        """
+
+        def work(connection: Connection) -> list[Put]:
+            # In the order of their ids: two couriers that store the same ones wait for each other
+            # in turn, not in a circle.
+            order = sorted(range(len(records)), key=lambda index: records[index].call_id)
+            put = {index: _insert(connection, records[index], to_text(now)) for index in order}
+            new = [record for index, record in enumerate(records) if put[index] is Put.STORED]
+            _insert_deliveries(connection, new, now)
+            _count_callers(connection, new)
+            return [put[index] for index in range(len(records))]
 
         return await self._store.write(work)
 
-    async def due(self, now: datetime, *, per_business: int = 8) -> list[Due]:
-        """Return deliveries whose time has come, the longest due first.
+    async def claim(
+        self,
+        owner: str,
+        now: datetime,
+        *,
+        lease: timedelta,
+        limit: int,
+        free: Mapping[Endpoint, int],
+    ) -> list[Due]:
+        """Take deliveries that are due, the longest due first; nobody else gets them meanwhile.
 
         A new record is due whatever the time: a clock that was set back delays no first attempt.
 
         Args:
-            per_business: At most so many of each, so that one whose receiver is down or slow does
-                not keep the others waiting.
+            owner: Who takes them; the same after a restart.
+            lease: For how long; then others may take them.
+            limit: At most so many in all.
+            free: At most so many of each endpoint, so that one whose receiver is down or slow does
+                not keep the others waiting. Endpoints that are not in it get nothing: their
+                deliveries wait until they are configured again.
+        """
+        request = claiming.Claim(owner, now, now + lease, limit, free)
+        return await self._store.write(lambda connection: claiming.claim(connection, request))
+
+    async def settle(self, settlements: Sequence[Settlement], *, owner: str, now: datetime) -> None:
+        """Note attempts, in one transaction.
+
+        What was delivered is noted whoever holds the lease. A failure counts only while it is
+        still `owner`'s, for otherwise somebody else is trying. What is settled stays as it is.
         """
 
-        def work(connection: sqlite3.Connection) -> list[Due]:
-            rows = connection.execute(
-                "SELECT * FROM (SELECT call_id, record_id, business, body, attempts, due_at,"
-                " row_number() OVER (PARTITION BY business ORDER BY due_at) AS place"
-                " FROM deliveries JOIN records USING (call_id)"
-                " WHERE state = 'pending' AND (due_at <= ? OR attempts = 0))"
-                " WHERE place <= ? ORDER BY due_at",
-                (to_text(now), per_business),
-            )
-            return [
-                Due(row["call_id"], row["record_id"], row["business"], row["body"], row["attempts"])
-                for row in rows
-            ]
+        def work(connection: Connection) -> None:
+            for settlement in sorted(settlements, key=lambda each: (each.call_id, each.sink)):
+                claiming.settle(connection, settlement, owner, to_text(now))
 
-        return await self._store.read(work)
+        await self._store.write(work)
 
-    async def settle(
-        self,
-        call_id: str,
-        state: DeliveryState,
-        result: DeliveryResult | None,
-        *,
-        now: datetime,
-        due_at: datetime | None = None,
-    ) -> None:
-        """Note one attempt; a delivery that is not pending any more stays as it is.
+    async def release(self, owner: str) -> int:
+        """Give up all leases of `owner`, as a courier does when it starts; return how many."""
+        return await self._store.write(lambda connection: claiming.release(connection, owner))
 
-        Args:
-            result: None when there was nobody to deliver to.
-            due_at: When to try again; goes with `pending`, and only with it.
+    async def configure(self, addresses: Mapping[Endpoint, str], now: datetime) -> list[Endpoint]:
+        """Make known where the endpoints are; return those that are parked no more.
+
+        An endpoint whose address has changed since it was parked is another one.
         """
-        status, error = (result.status, result.error) if result else (None, None)
-        pending = state is DeliveryState.PENDING
-        values = (
-            state,
-            0 if result is None else 1,
-            to_text(due_at) if due_at else None,
-            None if pending else to_text(now),
-            status,
-            error,
-            call_id,
+        return await self._store.write(
+            lambda connection: endpoints.configure(connection, addresses, to_text(now))
         )
+
+    async def park(self, endpoint: Endpoint, now: datetime) -> None:
+        """Let nothing more be delivered to an endpoint; what is pending for it is parked."""
         await self._store.write(
-            lambda connection: connection.execute(
-                "UPDATE deliveries SET state = ?, attempts = attempts + ?, due_at = ?,"
-                " settled_at = ?, last_status = ?, last_error = ?"
-                " WHERE call_id = ? AND state = 'pending'",
-                values,
-            )
+            lambda connection: endpoints.park(connection, endpoint, to_text(now))
+        )
+
+    async def unpark(self, endpoint: Endpoint, now: datetime) -> int:
+        """Deliver to an endpoint again, all that was parked included; return how many those are."""
+        return await self._store.write(
+            lambda connection: endpoints.unpark(connection, endpoint, to_text(now))
         )
 
     async def record(self, call_id: str) -> bytes | None:
         """Return the body of a call's record, as it is delivered."""
 
-        def work(connection: sqlite3.Connection) -> bytes | None:
+        def work(connection: Connection) -> bytes | None:
             row = connection.execute(
                 "SELECT body FROM records WHERE call_id = ?", (call_id,)
             ).fetchone()
@@ -154,23 +142,88 @@ class Outbox:
 
         return await self._store.read(work)
 
-    async def state(self, call_id: str) -> DeliveryState | None:
-        """Return how far the delivery of a call's record has come; None without a record."""
+    async def states(self, call_id: str) -> dict[str, DeliveryState] | None:
+        """Return how far the record of a call has come, by sink; None without a record."""
 
-        def work(connection: sqlite3.Connection) -> DeliveryState | None:
-            row = connection.execute(
-                "SELECT state FROM deliveries WHERE call_id = ?", (call_id,)
-            ).fetchone()
-            return None if row is None else DeliveryState(row["state"])
+        def work(connection: Connection) -> dict[str, DeliveryState] | None:
+            rows = connection.execute(
+                "SELECT sink, state FROM records LEFT JOIN deliveries USING (call_id)"
+                " WHERE call_id = ?",
+                (call_id,),
+            ).fetchall()
+            found = {row["sink"]: DeliveryState(row["state"]) for row in rows if row["sink"]}
+            return found if rows else None
 
         return await self._store.read(work)
 
     async def counts(self) -> dict[DeliveryState, int]:
         """Return how many deliveries are in each state."""
 
-        def work(connection: sqlite3.Connection) -> dict[DeliveryState, int]:
+        def work(connection: Connection) -> dict[DeliveryState, int]:
             rows = connection.execute("SELECT state, count(*) AS n FROM deliveries GROUP BY state")
             found = {row["state"]: row["n"] for row in rows}
             return {state: found.get(state, 0) for state in DeliveryState}
 
         return await self._store.read(work)
+
+
+def _insert(connection: Connection, record: NewRecord, now: str) -> Put:
+    inserted = connection.execute(
+        "INSERT INTO records (call_id, record_id, business, body, stored_at, caller, opened_at,"
+        " ended_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (call_id) DO NOTHING",
+        (
+            record.call_id,
+            str(record.record_id),
+            record.business,
+            record.body,
+            now,
+            record.caller,
+            to_text(record.opened_at),
+            to_text(record.ended_at),
+            record.reason,
+        ),
+    )
+    if inserted.rowcount:
+        return Put.STORED
+    known = connection.execute("SELECT body FROM records WHERE call_id = ?", (record.call_id,))
+    row = known.fetchone()
+    return Put.KNOWN if row is not None and bytes(row["body"]) == record.body else Put.CONFLICT
+
+
+def _insert_deliveries(connection: Connection, new: Sequence[NewRecord], now: datetime) -> None:
+    wanted = [
+        (record.call_id, Endpoint(record.business, sink))
+        for record in new
+        if record.business is not None
+        for sink in record.sinks
+    ]
+    parked = endpoints.known(connection, {endpoint for _, endpoint in wanted})
+    at = to_text(now)
+    connection.executemany(
+        "INSERT INTO deliveries (call_id, sink, business, state, due_at, settled_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (call_id, endpoint.sink, endpoint.business, DeliveryState.PARKED, None, at)
+            if endpoint in parked
+            else (call_id, endpoint.sink, endpoint.business, DeliveryState.PENDING, at, None)
+            for call_id, endpoint in wanted
+        ],
+    )
+
+
+def _count_callers(connection: Connection, new: Sequence[NewRecord]) -> None:
+    rows = [
+        (record.business, record.caller, to_text(record.opened_at), to_text(record.opened_at))
+        for record in new
+        if record.business is not None and record.caller is not None
+    ]
+    connection.executemany(
+        "INSERT INTO callers (business, number, first_call_at, last_call_at, calls)"
+        " VALUES (?, ?, ?, ?, 1) ON CONFLICT (business, number) DO UPDATE SET"
+        " calls = callers.calls + 1,"
+        " first_call_at = CASE WHEN excluded.first_call_at < callers.first_call_at"
+        " THEN excluded.first_call_at ELSE callers.first_call_at END,"
+        " last_call_at = CASE WHEN excluded.last_call_at > callers.last_call_at"
+        " THEN excluded.last_call_at ELSE callers.last_call_at END",
+        sorted(rows),
+    )

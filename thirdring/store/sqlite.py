@@ -1,166 +1,174 @@
-"""The SQLite file of one machine: opened, migrated, and used without blocking the event loop.
+"""The SQLite file of one machine; job processes and the Courier share it.
 
-What is in it is the business of the modules that own a table: `thirdring.store.appointments` and
-`thirdring.store.outbox`. Job processes and the Courier share the file; a commit is durable when it
-returns (WAL with synchronous=FULL, sqlite.org/pragma.html#pragma_synchronous).
+A commit is durable when it returns: WAL with synchronous=FULL
+(sqlite.org/pragma.html#pragma_synchronous).
 """
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, TypeVar, cast
 
-from thirdring.errors import PhoneError
+from thirdring.errors import StoreError
+from thirdring.store.store import Connection, Cursor
+from thirdring.store.threaded import Deadline, ThreadedStore, migrations
 
-__all__ = ["Store", "from_text", "to_text"]
-
-_MIGRATIONS = Path(__file__).parent / "migrations" / "sqlite"
-_BUSY_SECONDS = 5
+__all__ = ["SqliteStore"]
 
 T = TypeVar("T")
 
-
-def to_text(moment: datetime) -> str:
-    """Return a time as it stands in the file: UTC, sorted like the times themselves."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def from_text(text: str) -> datetime:
-    """Return the time that `to_text` wrote."""
-    return datetime.fromisoformat(text)
+# The main code of an error is its low byte (sqlite.org/rescode.html, "extended result codes").
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-class Store:
-    """One connection to the file; leaving the context closes it."""
+class SqliteStore(ThreadedStore):
+    """The store in a file of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._inode: int | None = None
+
+    def _transact(self, work: Callable[[Connection], T], deadline: Deadline, *, writes: bool) -> T:
+        try:
+            connection = self._connected(deadline)
+            _be_patient(connection, deadline)
+            # IMMEDIATE: a transaction that reads first and then writes cannot fail half-way
+            # because another process wrote in between.
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            with connection:
+                return work(_Connection(connection))
+        except (OSError, sqlite3.Error) as error:
+            if _code(error) not in _BUSY:
+                self._disconnect()
+            raise _failure(self._path, error) from error
+
+    def _connected(self, deadline: Deadline) -> sqlite3.Connection:
+        if self._connection is not None and self._inode != _inode(self._path):
+            # It was moved away; nobody would find what is written to it.
+            self._disconnect()
+        if self._connection is None:
+            self._connection = _connect(self._path, deadline)
+            self._inode = _inode(self._path)
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+
+class _Connection:
+    skip_locked = ""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        # Threads of asyncio.to_thread take turns on the connection.
-        self._turn = Lock()
 
-    @classmethod
-    async def open(cls, path: Path) -> Self:
-        """Open the file at `path`, made or brought up to date as needed.
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor:
+        return cast("Cursor", self._connection.execute(sql, cast("Any", parameters)))
 
-        Raises:
-            PhoneError: The file is newer than this program, is no database, or cannot be written.
-        """
-        return cls(await asyncio.to_thread(_connect, path))
+    def executemany(self, sql: str, parameters: Sequence[Sequence[object]]) -> None:
+        self._connection.executemany(sql, cast("Any", parameters))
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connection; may be called again."""
-        await asyncio.to_thread(self._close)
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` finds."""
-        return await asyncio.to_thread(self._read, work)
-
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` as one transaction: all of it is durable, or nothing has happened.
-
-        A cancelled caller does not stop it: what writes must bear being asked twice.
-        """
-        return await asyncio.to_thread(self._write, work)
-
-    def _close(self) -> None:
-        with self._turn:
-            self._connection.close()
-
-    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._turn:
-            return work(self._connection)
-
-    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._turn:
-            # IMMEDIATE: a transaction that reads first and then writes cannot fail half-way
-            # because another process wrote in between.
-            self._connection.execute("BEGIN IMMEDIATE")
-            with self._connection:
-                return work(self._connection)
+    def lock(self, name: str) -> None:
+        """Whoever writes is alone (BEGIN IMMEDIATE)."""
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _by_name(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+def _inode(path: Path) -> int | None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-    except (OSError, sqlite3.Error) as error:
-        raise _unusable(path, error) from error
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _be_patient(connection: sqlite3.Connection, deadline: Deadline) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(deadline.left() * 1000)}")
+
+
+def _connect(path: Path, deadline: Deadline) -> sqlite3.Connection:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        connection.row_factory = sqlite3.Row
+        connection.row_factory = _by_name
         # Two processes that turn a new file to WAL at once: one of them gets "database is locked"
         # in spite of the timeout. So they take turns.
-        with _locked(path.parent):
+        with _locked(path.parent, deadline):
+            _be_patient(connection, deadline)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             _migrate(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise _unusable(path, error) from error
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _unusable(path: Path, error: Exception) -> PhoneError:
-    return PhoneError(f"{path}: cannot be used as the store: {error}")
+def _code(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _failure(path: Path, error: Exception) -> StoreError:
+    if _code(error) in _BUSY:
+        return StoreError(f"{path}: another process has kept the store locked for too long")
+    if _code(error) in _BROKEN:
+        return StoreError(
+            f"{path}: cannot be used as the store: {error}. Stop worker and courier, move the file "
+            "away together with its -wal and -shm, and start them again; docs/records.md says how "
+            "to make its records anew from the archived journals"
+        )
+    return StoreError(f"{path}: cannot be used as the store: {error}")
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, deadline: Deadline) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not deadline.left():
+                    raise
+                time.sleep(0.005)
         yield
     finally:
         os.close(descriptor)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    scripts = sorted(_MIGRATIONS.glob("*.sql"))
+    scripts = migrations("sqlite")
     version = _version(connection)
-    if version == len(scripts):
-        return
     if version > len(scripts):
-        raise PhoneError(
+        raise StoreError(
             f"{path}: written by a newer Thirdring (version {version}, this one knows "
             f"{len(scripts)}); start that one, or set THIRDRING_HOME to another folder"
         )
-    connection.execute("BEGIN IMMEDIATE")
-    with connection:
-        for script in scripts[version:]:
-            for statement in _statements(script.read_text(encoding="utf-8")):
+    for number, script in enumerate(scripts[version:], version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            for statement in _statements(script):
                 connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(scripts)}")
+            connection.execute(f"PRAGMA user_version = {number}")
 
 
 def _version(connection: sqlite3.Connection) -> int:
     with closing(connection.execute("PRAGMA user_version")) as cursor:
-        version: int = cursor.fetchone()[0]
+        version: int = cursor.fetchone()["user_version"]
     return version
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from tests.peers.endpoint import Arrival, serving
-from tests.samples import SECRET, SetClock, at, business, ended, opened, spoken
+from tests.samples import SECRET, SetClock, at, business, ended, opened, settings, spoken
 from thirdring.calls import EndReason
 from thirdring.courier import run
 from thirdring.errors import PhoneError
@@ -23,8 +23,8 @@ from thirdring.home import Home
 from thirdring.journal import Entry, Journal, file_name
 from thirdring.record import Record, record_id
 from thirdring.settings import Settings
-from thirdring.store import Store
 from thirdring.store.outbox import DeliveryState, Outbox
+from thirdring.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).parents[3]
 TALK: tuple[Entry, ...] = tuple(spoken(number) for number in range(3))
@@ -47,12 +47,11 @@ asyncio.run(main())
 COURIER = """
 import asyncio, sys
 from pathlib import Path
-from tests.samples import business
+from tests.samples import business, settings
 from thirdring.courier import run
 from thirdring.home import Home
-from thirdring.settings import Settings
 
-asyncio.run(run(Home(Path(sys.argv[1])), Settings(businesses=(business(url=sys.argv[2]),))))
+asyncio.run(run(Home(Path(sys.argv[1])), settings(business(url=sys.argv[2]))))
 """
 
 
@@ -62,7 +61,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def at_url(url: str | None) -> Settings:
-    return Settings(businesses=(business(url=url),))
+    return settings(business(url=url))
 
 
 async def write(home: Home, *entries: Entry, call_id: str = "call-1") -> None:
@@ -72,13 +71,15 @@ async def write(home: Home, *entries: Entry, call_id: str = "call-1") -> None:
 
 
 async def state(home: Home, call_id: str = "call-1") -> DeliveryState | None:
-    async with await Store.open(home.store) as store:
-        return await Outbox(store).state(call_id)
+    async with SqliteStore(home.store) as store:
+        states = await Outbox(store).states(call_id)
+    assert states is not None
+    return states.get("webhook")
 
 
 @asynccontextmanager
-async def running(home: Home, settings: Settings) -> AsyncIterator[None]:
-    courier = asyncio.create_task(run(home, settings))
+async def running(home: Home, config: Settings) -> AsyncIterator[None]:
+    courier = asyncio.create_task(run(home, config))
     try:
         yield
     finally:
@@ -190,7 +191,7 @@ async def test_gone_means_no_more(home: Home) -> None:
         clock.moment += timedelta(days=1)
         await run(home, at_url(endpoint.url), once=True, clock=clock)
         assert len(endpoint.arrivals) == 1
-    assert await state(home) is DeliveryState.DISABLED
+    assert await state(home) is DeliveryState.PARKED
 
 
 @pytest.mark.parametrize("slug", [None, "riverside_clinic"])
@@ -199,12 +200,12 @@ async def test_a_business_without_webhook_keeps_its_records(home: Home, slug: st
     async with Journal.create(home.journals, opened(business=slug)) as journal:
         journal.append(ended(1))
     await run(home, at_url(None), once=True)
-    assert await state(home) is DeliveryState.KEPT
+    assert await state(home) is None
     assert not journal.path.exists()
 
 
 async def test_a_webhook_that_was_taken_away_gets_nothing(home: Home) -> None:
-    """What was to be delivered is kept when there is nowhere to deliver it to."""
+    """What was to be delivered waits until there is somewhere to deliver it to."""
     clock = SetClock()
     async with serving(500) as endpoint:
         await write(home, ended(9))
@@ -212,7 +213,9 @@ async def test_a_webhook_that_was_taken_away_gets_nothing(home: Home) -> None:
         clock.moment += timedelta(days=1)
         await run(home, at_url(None), once=True, clock=clock)
         assert len(endpoint.arrivals) == 1
-    assert await state(home) is DeliveryState.KEPT
+        assert await state(home) is DeliveryState.PENDING
+        await run(home, at_url(endpoint.url), once=True, clock=clock)
+    assert await state(home) is DeliveryState.DELIVERED
 
 
 async def test_a_journal_that_comes_back_is_only_archived(home: Home) -> None:
@@ -274,7 +277,7 @@ async def test_a_slow_receiver_delays_only_its_own(home: Home) -> None:
         businesses = (business(url=stuck.url), business(url=quick.url, slug="lakeside"))
         for number in range(20):
             await write(home, ended(1), call_id=f"stuck-{number}")
-        async with running(home, Settings(businesses=businesses)):
+        async with running(home, settings(*businesses)):
             await stuck.wait(8)
             async with Journal.create(home.journals, opened(business="lakeside")) as journal:
                 journal.append(ended(1))
@@ -304,7 +307,7 @@ async def test_a_killed_courier_loses_nothing(home: Home) -> None:
 
 def _pending(home: Home) -> bool:
     async def count() -> int:
-        async with await Store.open(home.store) as store:
+        async with SqliteStore(home.store) as store:
             return (await Outbox(store).counts())[DeliveryState.PENDING]
 
     return any(home.journals.iterdir()) or asyncio.run(count()) > 0
@@ -334,9 +337,10 @@ async def test_a_store_that_cannot_be_written_costs_no_record(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The journal stays until its record can be stored."""
-    monkeypatch.setattr("thirdring.store.sqlite._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.01)
     await write(home, ended(1))
-    async with serving() as endpoint, await Store.open(home.store):
+    async with serving() as endpoint, SqliteStore(home.store) as store:
+        await store.connect()
         with busy_store(home):
             await run(home, at_url(endpoint.url), once=True)
         assert "call-1.jsonl: no record yet" in caplog.text
@@ -348,7 +352,7 @@ async def test_a_delivery_that_cannot_be_noted_is_repeated(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rather twice than never, and the receiver can tell by the id."""
-    monkeypatch.setattr("thirdring.store.sqlite._BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.01)
     with ExitStack() as busy:
 
         async def block(_: web.Request) -> web.Response:
@@ -357,7 +361,8 @@ async def test_a_delivery_that_cannot_be_noted_is_repeated(
 
         await write(home, ended(1))
         async with serving(block) as endpoint, running(home, at_url(endpoint.url)):
-            await endpoint.wait(1)
+            await asyncio.wait_for(_logged("could not be noted"), 20)
+            busy.close()
             await endpoint.wait(2)
     first, second = endpoint.arrivals[:2]
     assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])

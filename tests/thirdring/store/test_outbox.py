@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,86 +10,95 @@ from tests.samples import at
 from thirdring.record import record_id
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.store import Store
-from thirdring.store.outbox import DeliveryState, Outbox, Put
+from thirdring.store.outbox import DeliveryState, Due, Endpoint, NewRecord, Outbox, Put, Settlement
+from thirdring.store.sqlite import SqliteStore
 
 FAILED = DeliveryResult(Outcome.RETRY, 500, error="HTTP 500")
+CLINIC = Endpoint("clinic", "webhook")
+LEASE = timedelta(seconds=30)
 
 
 @pytest.fixture
-async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    async with await Store.open(tmp_path / "store.db") as store:
-        yield Outbox(store)
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with SqliteStore(tmp_path / "store.db") as opened:
+        yield opened
 
 
-async def put(
-    outbox: Outbox,
+@pytest.fixture
+def outbox(store: Store) -> Outbox:
+    return Outbox(store)
+
+
+def new(
     call_id: str,
     *,
     body: bytes = b"{}",
-    business: str = "clinic",
-    deliver: bool = True,
-    now: float = 0,
-) -> Put:
-    return await outbox.put(
-        call_id, record_id(call_id), body, business=business, deliver=deliver, now=at(now)
+    business: str | None = "clinic",
+    sinks: tuple[str, ...] = ("webhook",),
+    caller: str | None = "+12025550199",
+    opened: float = 0,
+) -> NewRecord:
+    return NewRecord(
+        call_id=call_id,
+        record_id=record_id(call_id),
+        business=business,
+        body=body,
+        sinks=sinks,
+        caller=caller,
+        opened_at=at(opened),
+        ended_at=at(opened + 60),
+        reason="completed",
     )
 
 
+async def claim(
+    outbox: Outbox,
+    now: float,
+    *,
+    owner: str = "one",
+    limit: int = 100,
+    free: dict[Endpoint, int] | None = None,
+) -> list[Due]:
+    return await outbox.claim(
+        owner, at(now), lease=LEASE, limit=limit, free={CLINIC: 8} if free is None else free
+    )
+
+
+def failed(call_id: str, due: float, sink: str = "webhook") -> Settlement:
+    return Settlement(call_id, sink, DeliveryState.PENDING, FAILED, at(due))
+
+
 async def test_a_call_has_one_record(outbox: Outbox) -> None:
-    """The first record of a call stays, whatever comes later."""
-    assert await put(outbox, "c1", body=b"one") is Put.STORED
-    assert await put(outbox, "c1", body=b"one") is Put.KNOWN
-    assert await put(outbox, "c1", body=b"two") is Put.CONFLICT
+    """The first record of a call stays, whatever comes later, even in one batch."""
+    assert await outbox.put([new("c1", body=b"one")], at(0)) == [Put.STORED]
+    answers = await outbox.put(
+        [new("c2"), new("c1", body=b"one"), new("c1", body=b"two"), new("c2", body=b"2")], at(1)
+    )
+    assert answers == [Put.STORED, Put.KNOWN, Put.CONFLICT, Put.CONFLICT]
     assert await outbox.record("c1") == b"one"
+    assert (await outbox.counts())[DeliveryState.PENDING] == 2
 
 
 async def test_a_new_record_is_due_at_once(outbox: Outbox) -> None:
     """Even when the clock is set back right after it was stored."""
-    await put(outbox, "c1", body=b"one", now=60)
-    (due,) = await outbox.due(at(0))
-    assert (due.call_id, due.business, due.body, due.attempts) == ("c1", "clinic", b"one", 0)
-    assert due.record_id == str(record_id("c1"))
+    await outbox.put([new("c1", body=b"one")], at(60))
+    assert await claim(outbox, 0) == [
+        Due("c1", str(record_id("c1")), "clinic", "webhook", b"one", attempts=0)
+    ]
 
 
-async def test_a_record_without_webhook_is_kept(outbox: Outbox) -> None:
-    """It is stored, and never due."""
-    await put(outbox, "c1", deliver=False)
-    assert await outbox.due(at(0)) == []
-    assert await outbox.state("c1") is DeliveryState.KEPT
+async def test_a_record_without_sinks_is_kept(outbox: Outbox) -> None:
+    """It is stored, and never due, as is that of a call to no business."""
+    await outbox.put([new("c1", sinks=()), new("c2", business=None)], at(0))
+    assert await claim(outbox, 0) == []
+    assert (await outbox.states("c1"), await outbox.states("c2")) == ({}, {})
 
 
 async def test_a_failed_delivery_waits(outbox: Outbox) -> None:
     """It is due again at its time, not before, and the attempts are counted."""
-    await put(outbox, "c1")
-    await outbox.settle("c1", DeliveryState.PENDING, FAILED, now=at(1), due_at=at(5))
-    assert await outbox.due(at(4.999)) == []
-    (due,) = await outbox.due(at(5))
+    await outbox.put([new("c1")], at(0))
+    await claim(outbox, 0)
+    await outbox.settle([failed("c1", 5)], owner="one", now=at(1))
+    assert await claim(outbox, 4.999) == []
+    (due,) = await claim(outbox, 5)
     assert due.attempts == 1
-
-
-@pytest.mark.parametrize(
-    "state", [DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.DISABLED]
-)
-async def test_a_settled_delivery_stays_settled(outbox: Outbox, state: DeliveryState) -> None:
-    """A late result changes nothing, and nothing is due."""
-    await put(outbox, "c1")
-    await outbox.settle("c1", state, FAILED, now=at(1))
-    await outbox.settle("c1", DeliveryState.PENDING, FAILED, now=at(2), due_at=at(3))
-    assert await outbox.due(at(9)) == []
-    assert await outbox.state("c1") is state
-    assert (await outbox.counts())[state] == 1
-
-
-async def test_one_business_does_not_hold_up_the_others(outbox: Outbox) -> None:
-    """However long its queue is, each business has its share of what is due."""
-    for number in range(5):
-        await put(outbox, f"slow-{number}", business="slow", now=number)
-    await put(outbox, "fast-1", business="fast", now=9)
-    due = await outbox.due(at(10), per_business=2)
-    assert [item.call_id for item in due] == ["slow-0", "slow-1", "fast-1"]
-
-
-async def test_a_call_without_record_is_unknown(outbox: Outbox) -> None:
-    """Asking for what is not there is no error."""
-    assert (await outbox.record("c1"), await outbox.state("c1")) == (None, None)
-    assert set((await outbox.counts()).values()) == {0}

@@ -1,0 +1,125 @@
+"""Who delivers what: leases on the rows of pending deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from thirdring.store import endpoints
+from thirdring.store.delivery import DeliveryState, Due, Endpoint, Settlement
+from thirdring.store.store import Connection, Row, to_text
+
+__all__ = ["Claim", "claim", "release", "settle"]
+
+# Each has an index of its own, in the order of `due_at` within an endpoint: what waits for its time
+# is never looked at, however much it is. Both take the same two parameters.
+_NEW = "state = 'pending' AND attempts = 0"
+_AGAIN = "state = 'pending' AND attempts > 0 AND due_at <= ?"
+_NOT_LEASED = "(leased_until IS NULL OR leased_until <= ?)"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who wants how much; see `Outbox.claim`."""
+
+    owner: str
+    now: datetime
+    until: datetime
+    limit: int
+    free: Mapping[Endpoint, int]
+
+
+def claim(connection: Connection, request: Claim) -> list[Due]:
+    """Lease deliveries that are due, the longest due first."""
+    found = [
+        row
+        for endpoint in _with_work(connection, to_text(request.now))
+        if (room := min(request.free.get(endpoint, 0), request.limit)) > 0
+        for row in _oldest(connection, endpoint, to_text(request.now), room)
+    ]
+    chosen = sorted(found, key=lambda row: str(row["due_at"]))[: request.limit]
+    connection.executemany(
+        "UPDATE deliveries SET leased_by = ?, leased_until = ? WHERE call_id = ? AND sink = ?",
+        [(request.owner, to_text(request.until), row["call_id"], row["sink"]) for row in chosen],
+    )
+    return list(_with_bodies(connection, chosen))
+
+
+def _with_work(connection: Connection, now: str) -> list[Endpoint]:
+    rows = connection.execute(
+        "SELECT business, sink FROM endpoints AS e WHERE"  # noqa: S608 - no values in it
+        " EXISTS (SELECT 1 FROM deliveries AS d WHERE d.business = e.business AND d.sink = e.sink"
+        f" AND {_NEW})"
+        " OR EXISTS (SELECT 1 FROM deliveries AS d WHERE d.business = e.business"
+        f" AND d.sink = e.sink AND {_AGAIN})"
+        " ORDER BY business, sink",
+        (now,),
+    )
+    return [Endpoint(row["business"], row["sink"]) for row in rows]
+
+
+def _oldest(connection: Connection, endpoint: Endpoint, now: str, room: int) -> list[Row]:
+    """Return up to `room` deliveries of an endpoint that are due and nobody's."""
+    select = "SELECT call_id, sink, business, attempts, due_at FROM deliveries"
+    end = f"ORDER BY due_at LIMIT ? {connection.skip_locked}"
+    new = connection.execute(
+        f"{select} WHERE business = ? AND sink = ? AND {_NEW} AND {_NOT_LEASED} {end}",
+        (*endpoint, now, room),
+    ).fetchall()
+    again = connection.execute(
+        f"{select} WHERE business = ? AND sink = ? AND {_AGAIN} AND {_NOT_LEASED} {end}",
+        (*endpoint, now, now, room),
+    ).fetchall()
+    return sorted([*new, *again], key=lambda row: str(row["due_at"]))[:room]
+
+
+def _with_bodies(connection: Connection, chosen: list[Row]) -> Iterator[Due]:
+    for row in chosen:
+        record = connection.execute(
+            "SELECT record_id, body FROM records WHERE call_id = ?", (row["call_id"],)
+        ).fetchone()
+        assert record is not None
+        yield Due(
+            call_id=row["call_id"],
+            record_id=record["record_id"],
+            business=row["business"],
+            sink=row["sink"],
+            body=bytes(record["body"]),
+            attempts=row["attempts"],
+        )
+
+
+def settle(connection: Connection, settlement: Settlement, owner: str, now: str) -> None:
+    """Note one attempt; see `Outbox.settle`."""
+    result, state = settlement.result, settlement.state
+    certain = state in (DeliveryState.DELIVERED, DeliveryState.PARKED)
+    # What arrived has arrived, even when the endpoint was parked meanwhile.
+    open_states = "('pending', 'parked')" if state is DeliveryState.DELIVERED else "('pending')"
+    row = connection.execute(
+        "UPDATE deliveries SET state = ?, attempts = attempts + ?, due_at = ?, settled_at = ?,"  # noqa: S608
+        " last_status = ?, last_error = ?, leased_by = NULL, leased_until = NULL"
+        f" WHERE call_id = ? AND sink = ? AND state IN {open_states}"
+        + ("" if certain else " AND leased_by = ?")
+        + " RETURNING business",
+        (
+            state,
+            0 if result is None else 1,
+            None if settlement.due_at is None else to_text(settlement.due_at),
+            None if state is DeliveryState.PENDING else now,
+            None if result is None else result.status,
+            None if result is None else result.error,
+            settlement.call_id,
+            settlement.sink,
+            *(() if certain else (owner,)),
+        ),
+    ).fetchone()
+    if row is not None and state is DeliveryState.PARKED:
+        endpoints.park(connection, Endpoint(row["business"], settlement.sink), now)
+
+
+def release(connection: Connection, owner: str) -> int:
+    """Give up all leases of `owner`; return how many there were."""
+    return connection.execute(
+        "UPDATE deliveries SET leased_by = NULL, leased_until = NULL WHERE leased_by = ?", (owner,)
+    ).rowcount
