@@ -19,7 +19,7 @@ from local.parts.stack import Stack
 from tests.peers.calls import call, new_number, records, script, wait_for_record
 from thirdring.calls import EndReason, Role
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 GREETED = {"wait": {"silence_ms": 600}}
 HEARD = {"wait": {"agent_speaks": True}}

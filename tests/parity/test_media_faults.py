@@ -15,7 +15,7 @@ from local.caller.rtp import RtpPacket
 from tests.parity.media_call import Site, media_call
 from tests.parity.wire import Timed, beats, delays, lost, packets
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(90)]
 
 _SECONDS = 4.0
 _AT_A_TIME = 2

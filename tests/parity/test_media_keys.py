@@ -16,7 +16,7 @@ from sip.gateway.room import DIGIT_CODES
 from tests.parity.media_call import Site, media_call
 from tests.parity.wire import Timed, lost, packets
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(90)]
 
 _NUMBER = random.Random(12)
 _FRAME = 0.02

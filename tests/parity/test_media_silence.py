@@ -20,7 +20,7 @@ from tests.parity.media_call import MediaCall, Site, media_call
 from tests.parity.wire import Heard, Timed, beats, delays, linear, packets
 from thirdring.access import LiveKitAccess
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(90)]
 
 _NUMBER = random.Random(14)
 _PATIENCE = 2

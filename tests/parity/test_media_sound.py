@@ -17,7 +17,7 @@ from local.caller.voice import tone
 from tests.parity.media_call import MediaCall, Site, media_call, offer
 from tests.parity.wire import Timed, beats, delays, linear, packets, pitch_of
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(90)]
 
 _NUMBER = random.Random(13)
 _LEVEL = -12.0

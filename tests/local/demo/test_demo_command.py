@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 180

@@ -23,7 +23,7 @@ from tests.peers.browser import (
     visit,
 )
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(90), needs_chromium]
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(90), needs_chromium]
 
 
 async def test_a_browser_calls_the_line(stack: Stack, tmp_path: Path) -> None:
