@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from ipaddress import ip_network
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
 from thirdring.calls import Ending, EndReason, Leg, LegKind, Role, ToolUse, Turn
-from thirdring.journal import Ended, Opened, ToolUsed, TurnSpoken
-from thirdring.settings import Business, Line, OpeningHours, WebhookEndpoint, Weekday
+from thirdring.journal import Ended, Entry, Opened, ToolUsed, TurnSpoken
+from thirdring.settings import Business, Line, OpeningHours, Settings, WebhookEndpoint, Weekday
 
 START = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 """A Friday, 10 AM in New York."""
 
 SECRET = SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 LINE = Line(number="+12025550142", workflow="patient_questions")
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 def at(seconds: float) -> datetime:
@@ -73,6 +75,14 @@ def ended(seconds: float, reason: EndReason = EndReason.CALLER_HUNG_UP) -> Ended
     return Ended(at=at(seconds), ending=Ending(reason=reason, at=at(seconds)))
 
 
+def plain(entry: Entry) -> Entry:
+    """Return an entry of a journal as it was before it was written: no offset, no writer."""
+    stamps: dict[str, object] = {"offset": None}
+    if isinstance(entry, Opened):
+        stamps |= {"monotonic": None, "boot": None, "writer": None}
+    return entry.model_copy(update=stamps)
+
+
 def business(*, url: str | None = None, slug: str = "riverside_clinic") -> Business:
     """Return a clinic in New York, open Monday to Friday 9 AM to 5 PM."""
     hours = (OpeningHours(opens=time(9), closes=time(17)),)
@@ -84,6 +94,11 @@ def business(*, url: str | None = None, slug: str = "riverside_clinic") -> Busin
         webhook=None if url is None else WebhookEndpoint(url=url, secret=SECRET),
         lines=(LINE,),
     )
+
+
+def settings(*businesses: Business) -> Settings:
+    """Return settings that let webhooks reach receivers on this machine."""
+    return Settings(businesses=businesses, allowed_receivers=LOOPBACK)
 
 
 @dataclass

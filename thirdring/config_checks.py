@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Final
 
 from thirdring.config_findings import Findings
-from thirdring.config_schema import is_loopback, one_of, parse_listen, parse_ports, parse_span
+from thirdring.config_sink_checks import check_sinks
+from thirdring.config_values import is_loopback, one_of, parse_listen, parse_ports, parse_span
 from thirdring.prompts import placeholders
 from thirdring.settings import GatewaySettings
 from thirdring.workflow import CALL_FACTS, Workflow
@@ -40,6 +41,7 @@ def check(findings: Findings, workflows: Mapping[str, Workflow]) -> None:
         _check_facts(findings, business)
         for path, line in business.lines():
             _check_line(findings, business, path, line, workflows)
+    check_sinks(findings, data)
     _check_gateway(findings, _mapping(data.get("gateway")))
     _check_trunks(findings, _mapping(data.get("trunks")), numbers)
 

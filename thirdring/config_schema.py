@@ -1,25 +1,26 @@
-"""The shape of `thirdring.yaml`: one model per mapping, one check per value.
-
-Checks raise `wrong(what, expected)`; neither part may hold the value, which can be a secret.
-"""
+"""The shape of `thirdring.yaml`: one model per mapping, one check per value."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import ipaddress
 import re
-from collections.abc import Iterable, Sized
-from datetime import time
+from collections.abc import Sized
 from difflib import get_close_matches
 from typing import Annotated, Final, Literal, TypeVar
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from thirdring.calls import e164
+from thirdring.config_sinks import SinksFile, WebhookFile
+from thirdring.config_values import (
+    FilePart,
+    NetworkValue,
+    one_of,
+    parse_listen,
+    parse_ports,
+    parse_span,
+    wrong,
+)
 from thirdring.prompts import MAX_VALUE_LENGTH
 from thirdring.settings import (
     DEFAULT_MODEL,
@@ -31,20 +32,11 @@ from thirdring.settings import (
     Settings,
     SlotMinutes,
     Trunk,
-    WebhookEndpoint,
     Weekday,
     WorkerSettings,
 )
 
-__all__ = [
-    "VOICES",
-    "SettingsFile",
-    "is_loopback",
-    "one_of",
-    "parse_listen",
-    "parse_ports",
-    "parse_span",
-]
+__all__ = ["VOICES", "SettingsFile"]
 
 VOICES: Final = (
     "alloy",
@@ -60,69 +52,9 @@ VOICES: Final = (
 )
 """Of the OpenAI Realtime API."""
 
-_SPAN: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
-_PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
-_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _Entries = TypeVar("_Entries", bound=Sized)
 _FACT: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-
-
-def wrong(what: str, expected: str) -> PydanticCustomError:
-    """Return the error that a check raises."""
-    return PydanticCustomError("thirdring", "{what}", {"what": what, "expected": expected})
-
-
-def one_of(name: str, known: Iterable[str]) -> str:
-    """Say what `name` may have been meant to be."""
-    names = sorted(known)
-    close = get_close_matches(name, names, n=1) if len(name) <= 64 else []
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    if close:
-        return f'one of {listed} (did you mean "{close[0]}"?)'
-    return f"one of {listed}" if names else "nothing here: there are none"
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches `host`; of names, only `localhost` is believed."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def parse_span(value: object) -> OpeningHours | None:
-    """Return the span that `09:00-17:00` means; None when it means nothing, or ends early."""
-    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    hours, minutes, end_hours, end_minutes = (int(group) for group in match.groups())
-    opens, closes = time(hours, minutes), time(end_hours, end_minutes)
-    return OpeningHours(opens=opens, closes=closes) if opens < closes else None
-
-
-def parse_listen(value: object) -> tuple[str, int] | None:
-    """Return address and port of `127.0.0.1:5060` or `[::1]:5060`."""
-    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if match is None or int(match[3]) > 65535:
-        return None
-    try:
-        return str(ipaddress.ip_address(match[1] or match[2])), int(match[3])
-    except ValueError:
-        return None
-
-
-def parse_ports(value: object) -> tuple[int, int] | None:
-    """Return the first and the last port of `20000-20999`.
-
-    RTP takes an even port and RTCP the next one (RFC 3550 section 11), hence whole pairs only.
-    """
-    match = _PORTS.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    first, last = int(match[1]), int(match[2])
-    pairs = first % 2 == 0 and last % 2 == 1
-    return (first, last) if pairs and 1024 <= first < last <= 65535 else None
 
 
 def _not_empty(entries: _Entries) -> _Entries:
@@ -179,37 +111,6 @@ def _voice(text: str) -> str:
     return text
 
 
-def _webhook_url(text: str) -> str:
-    expected = "an https URL, or http to a loopback address"
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise wrong("is not a URL", expected)
-    try:
-        url = urlsplit(text)
-        host, _ = url.hostname or "", url.port
-    except ValueError:
-        raise wrong("is not a URL", expected) from None
-    if url.scheme not in ("http", "https") or not host:
-        raise wrong("is not a web address", expected)
-    if url.username is not None or url.password is not None:
-        raise wrong("holds a user name or a password", "a URL without them")
-    if url.scheme == "http" and not is_loopback(host):
-        raise wrong("is http outside of this machine", expected)
-    return text
-
-
-def _webhook_secret(text: str) -> str:
-    expected = "whsec_ and base64 of 24 to 64 random bytes"
-    if not text.startswith("whsec_"):
-        raise wrong("does not begin with whsec_", expected)
-    try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        raise wrong("is not base64 after whsec_", expected) from None
-    if not 24 <= len(key) <= 64:
-        raise wrong("is too short" if len(key) < 24 else "is too long", expected)
-    return text
-
-
 def _listen(value: object) -> tuple[str, int]:
     listen = parse_listen(value)
     if listen is None:
@@ -226,35 +127,13 @@ def _ports(value: object) -> tuple[int, int]:
     return ports
 
 
-def _network(value: object) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    expected = "an address or a network, such as 192.0.2.7 or 192.0.2.0/24"
-    if not isinstance(value, str):
-        raise wrong("is not a string", expected)
-    try:
-        return ipaddress.ip_network(value)
-    except ValueError:
-        raise wrong("is no network", expected) from None
-
-
 _Text = Annotated[str, Field(min_length=1, max_length=MAX_VALUE_LENGTH)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Number = Annotated[str, AfterValidator(_number)]
 _Span = Annotated[OpeningHours, BeforeValidator(_span)]
-_Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 
 
-class _Mapping(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
-
-
-class WebhookFile(_Mapping):
-    url: Annotated[str, AfterValidator(_webhook_url)]
-    secret: Annotated[str, AfterValidator(_webhook_secret)]
-
-
-class LineFile(_Mapping):
+class LineFile(FilePart):
     number: _Number
     workflow: _Name
     voice: Annotated[str, AfterValidator(_voice)] = "marin"
@@ -263,17 +142,17 @@ class LineFile(_Mapping):
     tools: tuple[_Name, ...] | None = None
 
 
-class BusinessFile(_Mapping):
+class BusinessFile(FilePart):
     name: _Name
     time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)]
     facts: dict[Annotated[str, AfterValidator(_fact_name)], _Text] = Field(default_factory=dict)
     hours: dict[Weekday, tuple[_Span, ...]] = Field(default_factory=dict)
     slot_minutes: SlotMinutes = 30
     webhook: WebhookFile | None = None
+    sinks: SinksFile = SinksFile()
     lines: Annotated[tuple[LineFile, ...], AfterValidator(_not_empty)]
 
     def business(self, slug: str) -> Business:
-        hook = self.webhook
         return Business(
             slug=slug,
             name=self.name,
@@ -281,15 +160,16 @@ class BusinessFile(_Mapping):
             facts=self.facts,
             hours=self.hours,
             slot_minutes=self.slot_minutes,
-            webhook=hook and WebhookEndpoint(url=hook.url, secret=SecretStr(hook.secret)),
+            webhook=self.webhook and self.webhook.endpoint(),
+            sinks=self.sinks.settings(),
             lines=tuple(Line.model_validate(line.model_dump()) for line in self.lines),
         )
 
 
-class GatewayFile(_Mapping):
+class GatewayFile(FilePart):
     listen: Annotated[tuple[str, int], BeforeValidator(_listen)] = ("127.0.0.1", 5060)
     rtp_ports: Annotated[tuple[int, int], BeforeValidator(_ports)] = (20000, 20999)
-    allowed_addresses: tuple[_Network, ...] = ()
+    allowed_addresses: tuple[NetworkValue, ...] = ()
     max_calls: MaxCalls = 20
 
     def settings(self) -> GatewaySettings:
@@ -303,10 +183,10 @@ class GatewayFile(_Mapping):
         )
 
 
-class TrunkFile(_Mapping):
+class TrunkFile(FilePart):
     # A key without a value is a slip, and none of them may open the trunk: hence no `None`.
     lines: Annotated[tuple[_Number, ...], AfterValidator(_not_empty)] = ()
-    allowed_addresses: tuple[_Network, ...] = ()
+    allowed_addresses: tuple[NetworkValue, ...] = ()
     allowed_numbers: tuple[_Number, ...] = ()
     auth_username: _Name = ""
     auth_password: _Name = ""
@@ -322,7 +202,7 @@ class TrunkFile(_Mapping):
         )
 
 
-class SettingsFile(_Mapping):
+class SettingsFile(FilePart):
     """The whole file."""
 
     version: Literal[1]
@@ -335,6 +215,7 @@ class SettingsFile(_Mapping):
         dict[Annotated[str, AfterValidator(_trunk_name)], TrunkFile], AfterValidator(_not_empty)
     ] = Field(default_factory=dict)
     worker: WorkerSettings = WorkerSettings()
+    allowed_receivers: tuple[NetworkValue, ...] = ()
 
     def settings(self) -> Settings:
         """Return what the rest of the program reads."""
@@ -345,4 +226,5 @@ class SettingsFile(_Mapping):
             gateway=self.gateway.settings(),
             trunks=tuple(part.trunk(n, numbers) for n, part in self.trunks.items()),
             worker=self.worker,
+            allowed_receivers=self.allowed_receivers,
         )

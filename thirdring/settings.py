@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import time
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -15,11 +16,14 @@ from thirdring.calls import PhoneNumber
 __all__ = [
     "DEFAULT_MODEL",
     "Business",
+    "FileSettings",
     "GatewaySettings",
     "Line",
     "MaxCalls",
+    "MongoSettings",
     "OpeningHours",
     "Settings",
+    "SinkSettings",
     "SlotMinutes",
     "Trunk",
     "WebhookEndpoint",
@@ -63,12 +67,43 @@ class WebhookEndpoint(_Section):
     """Where the records of a business go.
 
     Attributes:
-        url: https, or http to a loopback address.
+        url: https, or http to a loopback address that is allowed.
         secret: `whsec_` and base64 of 24 to 64 bytes (Standard Webhooks).
+        previous_secret: The one before, while receivers change over; signs as well.
     """
 
     url: str
     secret: SecretStr
+    previous_secret: SecretStr | None = None
+
+
+class FileSettings(_Section):
+    """A file to which records are added, one line of JSON each.
+
+    Attributes:
+        path: In the home folder unless absolute.
+    """
+
+    path: Path
+
+
+class MongoSettings(_Section):
+    """A collection that holds one document per call.
+
+    Attributes:
+        url: `mongodb://` or `mongodb+srv://`; may hold a password.
+    """
+
+    url: SecretStr
+    database: str
+    collection: str
+
+
+class SinkSettings(_Section):
+    """Where the records of a business go besides its webhook."""
+
+    file: FileSettings | None = None
+    mongodb: MongoSettings | None = None
 
 
 class Line(_Section):
@@ -105,7 +140,18 @@ class Business(_Section):
     hours: dict[Weekday, tuple[OpeningHours, ...]] = Field(default_factory=dict)
     slot_minutes: SlotMinutes = 30
     webhook: WebhookEndpoint | None = None
+    sinks: SinkSettings = SinkSettings()
     lines: tuple[Line, ...]
+
+    @property
+    def sink_names(self) -> tuple[str, ...]:
+        """Where its records go, by the names that deliveries have in the store."""
+        found = {
+            "webhook": self.webhook,
+            "file": self.sinks.file,
+            "mongodb": self.sinks.mongodb,
+        }
+        return tuple(name for name, part in found.items() if part is not None)
 
 
 class GatewaySettings(_Section):
@@ -163,6 +209,7 @@ class Settings(_Section):
     Attributes:
         default_line: Serves console and browser, which dial no number.
         trunks: Those that the file names.
+        allowed_receivers: What webhooks may reach although it is no public address.
     """
 
     businesses: tuple[Business, ...]
@@ -170,6 +217,7 @@ class Settings(_Section):
     gateway: GatewaySettings = GatewaySettings()
     trunks: tuple[Trunk, ...] = ()
     worker: WorkerSettings = WorkerSettings()
+    allowed_receivers: tuple[IPv4Network | IPv6Network, ...] = ()
 
     def find(self, number: str | None) -> tuple[Business, Line] | None:
         """Return the line with this number and the business that it belongs to."""

@@ -54,6 +54,7 @@ gateway:
   allowed_addresses: %(allowed_addresses)s
   max_calls: %(max_calls)s
 worker: {capacity: %(capacity)s}
+allowed_receivers: [127.0.0.0/8, "::1/128"]
 """
 PATHS = {
     "fact": "businesses.clinic.facts",

@@ -1,24 +1,29 @@
 """Posting a record to the webhook of its business.
 
-Only this module of `thirdring` knows httpx.
+Only this module and `transport` know httpx.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
-from thirdring.config_schema import is_loopback
+from thirdring.egress import Network
+from thirdring.errors import EgressRefused
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.signing import sign
+from thirdring.sinks.transport import GuardedTransport, Resolve, resolve
 
-__all__ = ["deliver", "open_client", "refusal"]
+__all__ = ["WebhookSink", "open_client", "signatures"]
 
 TIMEOUT_SECONDS = 15
 LONGEST_WAIT = timedelta(hours=24)
@@ -27,72 +32,95 @@ ANSWER_BYTES = 64 * 1024
 _ASK_TO_WAIT = frozenset({429, 502, 503, 504})
 
 
-def refusal(url: str) -> str | None:
-    """Return why no record may be posted to `url`, or None when it may."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        return f"not a URL: {error}"
-    if not parsed.host:
-        return "no host in it"
-    if parsed.userinfo:
-        return "user and password in it; the signature is what proves who sent it"
-    if parsed.scheme == "https" or (parsed.scheme == "http" and is_loopback(parsed.host)):
-        return None
-    return "neither https nor http to a loopback address"
+def open_client(
+    allowed: Sequence[Network] = (),
+    *,
+    tls: ssl.SSLContext | None = None,
+    resolve: Resolve = resolve,
+) -> httpx.AsyncClient:
+    """Return a client for webhooks: keeps connections, no cookies, no redirects, no proxies.
 
-
-def open_client() -> httpx.AsyncClient:
-    """Return a client for `deliver`: keeps connections, no cookies, no redirects.
-
-    https goes through the proxy of the environment, if there is one; http is loopback and does not.
+    Args:
+        allowed: Networks inside that it may reach.
+        tls: Whom to believe; by default the usual authorities, or those of `SSL_CERT_FILE`.
+        resolve: The machine's resolver unless told otherwise.
     """
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60)
+    limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=60)
+    secure = tls or httpx.create_ssl_context()
+    plain, encrypted = (
+        GuardedTransport(allowed, plain=plain, limits=limits, tls=secure, resolve=resolve)
+        for plain in (True, False)
+    )
     return httpx.AsyncClient(
-        limits=limits,
         timeout=TIMEOUT_SECONDS,
         follow_redirects=False,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        mounts={"http://": httpx.AsyncHTTPTransport(limits=limits)},
+        transport=encrypted,
+        mounts={"http://": plain},
+        trust_env=False,
     )
 
 
-async def deliver(
-    client: httpx.AsyncClient,
-    endpoint: WebhookEndpoint,
-    record_id: str,
-    body: bytes,
-    now: datetime,
-) -> DeliveryResult:
-    """Post `body` once; whatever goes wrong is in the result.
+@dataclass(frozen=True)
+class WebhookSink:
+    """The webhook of one business.
 
-    Args:
-        record_id: The same at every attempt, so that the receiver knows a repetition.
+    Attributes:
+        timeout: Seconds for an attempt in all.
     """
-    refused = refusal(endpoint.url)
-    if refused is not None:
-        return DeliveryResult(Outcome.RETRY, error=f"webhook url: {refused}")
-    answer: DeliveryResult | None = None
-    try:
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "Thirdring",
-            "webhook-id": record_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": sign(endpoint.secret, record_id, now, body),
-        }
-        async with (
-            asyncio.timeout(TIMEOUT_SECONDS),
-            client.stream("POST", endpoint.url, content=body, headers=headers) as response,
-        ):
-            answer = _judge(response, now)
-            await _read_a_little(response)
-    except (httpx.HTTPError, httpx.StreamError, TimeoutError, OSError, ValueError) as error:
-        # Once the status is known, it counts, whatever happens to the rest of the answer.
-        return answer or DeliveryResult(
-            Outcome.RETRY, error=f"{type(error).__name__}: {error}".rstrip(": ")[:200]
-        )
-    return answer
+
+    client: httpx.AsyncClient
+    endpoint: WebhookEndpoint
+    timeout: float = TIMEOUT_SECONDS
+
+    @property
+    def address(self) -> str:
+        return self.endpoint.url
+
+    async def deliver(self, record_id: str, body: bytes, now: datetime) -> DeliveryResult:
+        """Post `body` once; whatever goes wrong is in the result."""
+        answer: DeliveryResult | None = None
+        try:
+            headers = {
+                "content-type": "application/json",
+                "user-agent": "Thirdring",
+                "webhook-id": record_id,
+                "webhook-timestamp": str(int(now.timestamp())),
+                "webhook-signature": signatures(self.endpoint, record_id, now, body),
+            }
+            async with (
+                asyncio.timeout(self.timeout),
+                self.client.stream(
+                    "POST", self.endpoint.url, content=body, headers=headers
+                ) as response,
+            ):
+                answer = _judge(response, now)
+                await _read_a_little(response)
+        except EgressRefused as refused:
+            return DeliveryResult(Outcome.RETRY, error=f"the webhook's url {refused}")
+        except (
+            httpx.HTTPError,
+            httpx.InvalidURL,
+            httpx.StreamError,
+            TimeoutError,
+            OSError,
+            ValueError,
+        ) as error:
+            # Once the status is known, it counts, whatever happens to the rest of the answer.
+            return answer or DeliveryResult(
+                Outcome.RETRY, error=f"{type(error).__name__}: {error}".rstrip(": ")[:200]
+            )
+        return answer
+
+
+def signatures(endpoint: WebhookEndpoint, record_id: str, now: datetime, body: bytes) -> str:
+    """Return one signature per secret, so that a receiver may know either while they change.
+
+    Raises:
+        ValueError: A secret is not base64.
+    """
+    secrets = (endpoint.secret, endpoint.previous_secret)
+    return " ".join(sign(secret, record_id, now, body) for secret in secrets if secret)
 
 
 def _judge(response: httpx.Response, now: datetime) -> DeliveryResult:

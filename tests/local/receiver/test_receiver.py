@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.samples import SECRET
+from tests.samples import LOOPBACK, SECRET
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import Outcome
-from thirdring.sinks.webhook import deliver, open_client
+from thirdring.sinks.webhook import WebhookSink, open_client
 
 ROOT = Path(__file__).parents[3]
 
@@ -58,9 +58,9 @@ def lines(out: Path) -> list[dict[str, object]]:
 async def test_a_signed_delivery_is_noted(tmp_path: Path) -> None:
     """A delivery of ours is verified, and in the file when it is answered."""
     out = tmp_path / "sub" / "webhook.jsonl"
-    async with receiving(out, "--secret-env", "SECRET") as url, open_client() as client:
-        endpoint = WebhookEndpoint(url=url, secret=SECRET)
-        result = await deliver(client, endpoint, "id-1", b'{"a": 1}', datetime.now(UTC))
+    async with receiving(out, "--secret-env", "SECRET") as url, open_client(LOOPBACK) as client:
+        sink = WebhookSink(client, WebhookEndpoint(url=url, secret=SECRET))
+        result = await sink.deliver("id-1", b'{"a": 1}', datetime.now(UTC))
         assert (result.outcome, result.status) == (Outcome.DELIVERED, 204)
         (line,) = lines(out)
     assert (line["verified"], line["body"]) == (True, {"a": 1})

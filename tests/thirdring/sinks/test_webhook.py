@@ -1,3 +1,5 @@
+"""What happens to a record that is posted to a webhook, and what a receiver can check."""
+
 from __future__ import annotations
 
 import asyncio
@@ -14,12 +16,12 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from tests.peers.endpoint import serving
-from tests.samples import SECRET, at
+from tests.samples import LOOPBACK, SECRET, at
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.schedule import JITTER, SCHEDULE, next_attempt
 from thirdring.sinks.signing import sign, verify
-from thirdring.sinks.webhook import LONGEST_WAIT, deliver, open_client, refusal
+from thirdring.sinks.webhook import LONGEST_WAIT, WebhookSink, open_client
 
 BODY = '{"caller": "Grüße"}'.encode()
 RETRY = DeliveryResult(Outcome.RETRY)
@@ -27,12 +29,13 @@ RETRY = DeliveryResult(Outcome.RETRY)
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client() as opened:
+    async with open_client(LOOPBACK) as opened:
         yield opened
 
 
 async def attempt(client: httpx.AsyncClient, url: str, now: datetime) -> DeliveryResult:
-    return await deliver(client, WebhookEndpoint(url=url, secret=SECRET), "id-1", BODY, now)
+    sink = WebhookSink(client, WebhookEndpoint(url=url, secret=SECRET))
+    return await sink.deliver("id-1", BODY, now)
 
 
 def test_the_published_vector_gives_our_signature() -> None:
@@ -192,18 +195,16 @@ async def test_a_receiver_that_hangs_up_is_tried_again(client: httpx.AsyncClient
         assert (await attempt(client, endpoint.url, at(0))).outcome is Outcome.RETRY
 
 
-async def test_a_silent_receiver_is_given_up(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_receiver_is_given_up(client: httpx.AsyncClient) -> None:
     """After the time limit the attempt is over."""
-    monkeypatch.setattr("thirdring.sinks.webhook.TIMEOUT_SECONDS", 0.05)
 
     async def silent(_: web.Request) -> web.Response:
         await asyncio.sleep(3600)
         raise AssertionError
 
     async with serving(silent) as endpoint:
-        result = await attempt(client, endpoint.url, at(0))
+        target = WebhookEndpoint(url=endpoint.url, secret=SECRET)
+        result = await WebhookSink(client, target, timeout=0.05).deliver("id-1", BODY, at(0))
     assert result == DeliveryResult(Outcome.RETRY, error="TimeoutError")
 
 
@@ -213,43 +214,7 @@ async def test_an_unsafe_url_gets_nothing(client: httpx.AsyncClient, url: str) -
     result = await attempt(client, url, at(0))
     assert result.outcome is Outcome.RETRY
     assert result.error is not None
-    assert result.error.startswith("webhook url: ")
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://example.com/hook",
-        "https://10.0.0.1:8443/",
-        "http://127.0.0.1:8080/",
-        "http://127.3.2.1/",
-        "http://[::1]:8080/",
-        "http://localhost:8080/",
-    ],
-)
-def test_these_urls_may_be_posted_to(url: str) -> None:
-    """https anywhere, http on this machine."""
-    assert refusal(url) is None
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://10.0.0.1/",
-        "http://localhost.example.com/",
-        "http://0.0.0.0/",
-        "http://127.0.0.1.example.com/",
-        "http://2130706433/",
-        "ftp://127.0.0.1/",
-        "https://",
-        "",
-        "http://[::1",
-        "https://name@example.com/",
-    ],
-)
-def test_these_urls_may_not(url: str) -> None:
-    """Everything else is refused with a reason."""
-    assert refusal(url)
+    assert result.error.startswith("the webhook's url ")
 
 
 def test_the_schedule_ends() -> None:

@@ -1,0 +1,115 @@
+"""HTTP that reaches no address but one that was judged just before.
+
+A name is resolved here, every address it has is judged, and one of these is dialled: what the name
+means a moment later, to anybody else, does not matter (DNS rebinding). The pool of connections
+still knows the host by its name alone, so that certificate and SNI are those of the name, and no
+connection serves two names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Final
+
+import httpcore
+import httpx
+
+from thirdring.egress import Network, Target, check_address, check_url
+
+__all__ = ["GuardedTransport", "Resolve", "resolve"]
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Returns the addresses of a host, best first; raises OSError."""
+
+_NEXT_ADDRESS_SECONDS: Final = 2.0
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Ask the machine's resolver."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """Sends by one scheme what `thirdring.egress` lets through.
+
+    No proxy of the environment has a say: it would dial what it likes.
+
+    Raises:
+        EgressRefused: From a request that may not be sent; the rest are httpx's own errors.
+    """
+
+    def __init__(
+        self,
+        allowed: Sequence[Network],
+        *,
+        plain: bool,
+        limits: httpx.Limits,
+        tls: ssl.SSLContext,
+        resolve: Resolve = resolve,
+    ) -> None:
+        super().__init__(verify=tls, trust_env=False)
+        self._allowed = tuple(allowed)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=_GuardedNetwork(self._allowed, resolve, plain=plain),
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        check_url(str(request.url), self._allowed)
+        return await super().handle_async_request(request)
+
+
+class _GuardedNetwork(httpcore.AsyncNetworkBackend):
+    def __init__(self, allowed: Sequence[Network], resolve: Resolve, *, plain: bool) -> None:
+        self._allowed = allowed
+        self._resolve = resolve
+        self._plain = plain
+        self._network = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await self._judged(Target(host, port, self._plain))
+                for address in addresses[:-1]:
+                    # One that does not answer must not use up the time of the next.
+                    with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                        return await self._network.connect_tcp(
+                            address, port, _NEXT_ADDRESS_SECONDS, local_address, socket_options
+                        )
+                return await self._network.connect_tcp(
+                    addresses[-1], port, None, local_address, socket_options
+                )
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+
+    async def _judged(self, target: Target) -> Sequence[str]:
+        """Return the addresses that may be dialled: all that the host has, or none."""
+        if target.address is not None:
+            found: Sequence[str] = [target.host]
+        else:
+            try:
+                found = await self._resolve(target.host, target.port)
+            except OSError as error:
+                raise httpcore.ConnectError(f"the host has no address: {error.strerror}") from error
+        if not found:
+            raise httpcore.ConnectError("the host has no address")
+        for address in found:
+            check_address(ip_address(address), target, self._allowed)
+        return found
