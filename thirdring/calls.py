@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import phonenumbers
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 __all__ = [
     "EndReason",
+    "EndedBy",
     "Ending",
     "Latency",
     "Leg",
@@ -20,6 +22,7 @@ __all__ = [
     "Turn",
     "Usage",
     "e164",
+    "ended_by",
 ]
 
 
@@ -95,7 +98,10 @@ class Turn(_Value):
 
     Attributes:
         text: What was said; for an interrupted agent turn, the part that was heard (an estimate).
-        interrupted: The caller spoke over it.
+        interrupted: The caller spoke over it; of a caller's turn: they were gone before it was
+            understood to its end.
+        started_offset, ended_offset: Seconds after the call was opened, which no change of the
+            wall clock moves; None in journals that had none yet.
     """
 
     id: str
@@ -104,6 +110,8 @@ class Turn(_Value):
     started_at: AwareDatetime
     ended_at: AwareDatetime
     interrupted: bool = False
+    started_offset: float | None = None
+    ended_offset: float | None = None
 
 
 class ToolUse(_Value):
@@ -111,8 +119,10 @@ class ToolUse(_Value):
 
     Attributes:
         arguments: As the model gave them, JSON.
-        result: What the model heard back; None when it failed.
+        result: What the model heard back; None when it failed, or had not ended with the call.
         error: Why it failed, as the model heard it.
+        ended_at: None when the call was over first, or its job had died.
+        started_offset, ended_offset: As those of a turn.
     """
 
     id: str
@@ -121,7 +131,9 @@ class ToolUse(_Value):
     result: str | None = None
     error: str | None = None
     started_at: AwareDatetime
-    ended_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    started_offset: float | None = None
+    ended_offset: float | None = None
 
 
 class Latency(_Value):
@@ -153,16 +165,55 @@ class Usage(_Value):
 class EndReason(StrEnum):
     """Why a call ended. The first one counts."""
 
+    COMPLETED = "completed"  # the agent said goodbye and hung up, its work done
     CALLER_HUNG_UP = "caller_hung_up"
-    AGENT_HUNG_UP = "agent_hung_up"
+    AGENT_HUNG_UP = "agent_hung_up"  # the agent's side closed without a goodbye
+    TRANSFERRED = "transferred"  # somebody else has the caller
     ABANDONED = "abandoned"  # the caller left before the answer
+    REFUSED = "refused"  # a SIP side of ours said no: it is full, or no agent came
     REMOVED = "removed"  # someone removed the participant or deleted the room
     MEDIA_TIMEOUT = "media_timeout"  # the caller's audio stopped without a BYE
     NOT_IN_SERVICE = "not_in_service"  # no line for this call, or metadata that makes no sense
     MODEL_FAILED = "model_failed"
-    TIME_LIMIT = "time_limit"
+    LIMIT_REACHED = "limit_reached"  # the longest time that the workflow allows
     WORKER_STOPPED = "worker_stopped"
     INTERRUPTED = "interrupted"  # the job died; written by the Courier
+
+    @classmethod
+    def _missing_(cls, value: object) -> EndReason | None:
+        # Journals and records of version 1 say so.
+        return cls.LIMIT_REACHED if value == "time_limit" else None
+
+
+class EndedBy(StrEnum):
+    """Who ended a call."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    OPERATOR = "operator"  # whoever runs this installation
+    SYSTEM = "system"  # a rule or a fault
+
+
+_ENDED_BY: Final[Mapping[EndReason, EndedBy]] = {
+    EndReason.COMPLETED: EndedBy.AGENT,
+    EndReason.CALLER_HUNG_UP: EndedBy.CALLER,
+    EndReason.AGENT_HUNG_UP: EndedBy.AGENT,
+    EndReason.TRANSFERRED: EndedBy.AGENT,
+    EndReason.ABANDONED: EndedBy.CALLER,
+    EndReason.REFUSED: EndedBy.SYSTEM,
+    EndReason.REMOVED: EndedBy.OPERATOR,
+    EndReason.MEDIA_TIMEOUT: EndedBy.SYSTEM,
+    EndReason.NOT_IN_SERVICE: EndedBy.SYSTEM,
+    EndReason.MODEL_FAILED: EndedBy.SYSTEM,
+    EndReason.LIMIT_REACHED: EndedBy.SYSTEM,
+    EndReason.WORKER_STOPPED: EndedBy.OPERATOR,
+    EndReason.INTERRUPTED: EndedBy.SYSTEM,
+}
+
+
+def ended_by(reason: EndReason) -> EndedBy:
+    """Return who ends a call for this reason."""
+    return _ENDED_BY[reason]
 
 
 class Ending(_Value):

@@ -69,7 +69,7 @@ _OURS = frozenset(
         EndReason.AGENT_HUNG_UP,
         EndReason.NOT_IN_SERVICE,
         EndReason.MODEL_FAILED,
-        EndReason.TIME_LIMIT,
+        EndReason.LIMIT_REACHED,
     }
 )
 
@@ -277,7 +277,7 @@ class LiveCall:
                     await session.say(line.text, audio=frames(line))
                     await asyncio.sleep(_TAIL_SECONDS)
         finally:
-            self.end(EndReason.TIME_LIMIT)
+            self.end(EndReason.LIMIT_REACHED)
 
     def _give_up(self, detail: str) -> None:
         if self._session is not None:

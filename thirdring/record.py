@@ -10,16 +10,28 @@ from uuid import UUID, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from thirdring.calls import EndReason, Latency, LegKind, PhoneNumber, ToolUse, Turn, Usage
+from thirdring.calls import (
+    EndedBy,
+    EndReason,
+    Latency,
+    LegKind,
+    PhoneNumber,
+    ToolUse,
+    Turn,
+    Usage,
+    ended_by,
+)
 from thirdring.errors import JournalError
 from thirdring.journal import (
     Answered,
     DigitPressed,
     Ended,
     Entry,
+    HandedOver,
     LatencyMeasured,
     ModelFault,
     Opened,
+    ToolBegun,
     ToolUsed,
     TurnSpoken,
     UsageCounted,
@@ -35,9 +47,14 @@ class _Part(BaseModel):
 
 
 class RecordEnding(_Part):
-    """Why the call ended; `detail` is one line for people."""
+    """Why the call ended; `detail` is one line for people.
+
+    Attributes:
+        by: Who ended it; None in records of version 1.
+    """
 
     reason: EndReason
+    by: EndedBy | None = None
     detail: str | None = None
 
 
@@ -46,6 +63,7 @@ class Digit(_Part):
 
     digit: str
     at: AwareDatetime
+    offset: float | None = None
 
 
 class Fault(_Part):
@@ -55,6 +73,7 @@ class Fault(_Part):
     message: str
     recoverable: bool
     at: AwareDatetime
+    offset: float | None = None
 
 
 class Record(_Part):
@@ -71,7 +90,7 @@ class Record(_Part):
         usage: One total per model.
     """
 
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
     id: UUID
     call_id: str
     sip_call_id: str | None
@@ -115,40 +134,71 @@ def build(entries: Sequence[Entry], *, last_written_at: datetime | None = None) 
         raise JournalError("the journal does not begin with an `opened` entry")
     opened = entries[0]
     entries = _up_to_the_ending(entries)
+    route = next((e for e in reversed(entries) if isinstance(e, HandedOver)), opened)
+    answered = next((entry for entry in entries if isinstance(entry, Answered)), None)
     ended_at, ending = _ending(entries, last_written_at)
-    answered_at = next((entry.at for entry in entries if isinstance(entry, Answered)), None)
-    duration = (ended_at - answered_at).total_seconds() if answered_at else 0.0
     turns = [entry.turn for entry in entries if isinstance(entry, TurnSpoken)]
-    uses = [entry.use for entry in entries if isinstance(entry, ToolUsed)]
     totals = {e.usage.model: e.usage for e in entries if isinstance(e, UsageCounted)}
     return Record(
         id=record_id(opened.leg.call_id),
         call_id=opened.leg.call_id,
         sip_call_id=opened.leg.sip_call_id,
         kind=opened.leg.kind,
-        business=opened.business,
-        line=opened.line,
-        workflow=opened.workflow,
-        model=opened.model,
+        business=route.business,
+        line=route.line,
+        workflow=route.workflow,
+        model=route.model,
         caller_number=opened.leg.caller,
         called_number=opened.leg.called,
         opened_at=opened.at,
-        answered_at=answered_at,
+        answered_at=answered and answered.at,
         ended_at=ended_at,
-        # A clock that was set back during the call must not make it negative.
-        duration_seconds=round(max(0.0, duration), 3),
+        duration_seconds=_duration(answered, entries[-1], ended_at),
         ending=ending,
         turns=tuple(sorted(turns, key=attrgetter("started_at"))),
-        tool_uses=tuple(sorted(uses, key=attrgetter("started_at"))),
-        digits=tuple(Digit(digit=e.digit, at=e.at) for e in entries if isinstance(e, DigitPressed)),
+        tool_uses=_tool_uses(entries),
+        digits=tuple(
+            Digit(digit=e.digit, at=e.at, offset=e.offset)
+            for e in entries
+            if isinstance(e, DigitPressed)
+        ),
         latencies=tuple(e.latency for e in entries if isinstance(e, LatencyMeasured)),
         usage=tuple(totals[model] for model in sorted(totals)),
         faults=tuple(
-            Fault(source=e.source, message=e.message, recoverable=e.recoverable, at=e.at)
+            Fault(
+                source=e.source,
+                message=e.message,
+                recoverable=e.recoverable,
+                at=e.at,
+                offset=e.offset,
+            )
             for e in entries
             if isinstance(e, ModelFault)
         ),
     )
+
+
+def _tool_uses(entries: Sequence[Entry]) -> tuple[ToolUse, ...]:
+    # One that began and has no end was cut short: whether it had its effect is not known.
+    begun = [entry.use for entry in entries if isinstance(entry, ToolBegun)]
+    done = [entry.use for entry in entries if isinstance(entry, ToolUsed)]
+    ended = {use.id for use in done}
+    uses = [*done, *(use for use in begun if use.id not in ended)]
+    return tuple(sorted(uses, key=attrgetter("started_at")))
+
+
+def _duration(answered: Answered | None, last: Entry, ended_at: datetime) -> float:
+    """Return the seconds from the answer to the end, by the clock that nobody sets if it is known.
+
+    A torn last line tells only the wall clock's time.
+    """
+    if answered is None:
+        return 0.0
+    if answered.offset is not None and last.offset is not None and ended_at <= last.at:
+        seconds = last.offset - answered.offset
+    else:
+        seconds = (ended_at - answered.at).total_seconds()
+    return round(max(0.0, seconds), 3)
 
 
 def _up_to_the_ending(entries: Sequence[Entry]) -> Sequence[Entry]:
@@ -163,8 +213,12 @@ def _ending(
 ) -> tuple[datetime, RecordEnding]:
     last = entries[-1]
     if isinstance(last, Ended):
-        return last.ending.at, RecordEnding(reason=last.ending.reason, detail=last.ending.detail)
+        reason = last.ending.reason
+        by = ended_by(reason)
+        return last.ending.at, RecordEnding(reason=reason, by=by, detail=last.ending.detail)
     alive_at = last.at if last_written_at is None else max(last.at, last_written_at)
     return alive_at, RecordEnding(
-        reason=EndReason.INTERRUPTED, detail="the job died before the call had ended"
+        reason=EndReason.INTERRUPTED,
+        by=ended_by(EndReason.INTERRUPTED),
+        detail="the job died before the call had ended",
     )

@@ -40,7 +40,7 @@ _PROMPT: Final = "you    "
 _SUMMARIES: Final = {
     EndReason.AGENT_HUNG_UP: "The agent hung up.",
     EndReason.CALLER_HUNG_UP: "You hung up.",
-    EndReason.TIME_LIMIT: "The time limit of the workflow ended the call.",
+    EndReason.LIMIT_REACHED: "The time limit of the workflow ended the call.",
 }
 """Endings that are none of a failure."""
 

@@ -205,7 +205,7 @@ async def test_the_time_limit_is_said_and_ends_the_call(
         await call.answer()
         entries = await call.job.finish()
         assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
-    assert ending(entries) is EndReason.TIME_LIMIT
+    assert ending(entries) is EndReason.LIMIT_REACHED
     said = turns(entries)[-1]
     assert (said.text, said.interrupted) == (FixedLine.TIME_LIMIT.text, False)
 

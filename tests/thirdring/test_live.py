@@ -21,7 +21,7 @@ OURS = {
     EndReason.AGENT_HUNG_UP,
     EndReason.NOT_IN_SERVICE,
     EndReason.MODEL_FAILED,
-    EndReason.TIME_LIMIT,
+    EndReason.LIMIT_REACHED,
 }
 
 

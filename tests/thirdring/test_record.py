@@ -68,7 +68,7 @@ def test_a_torn_line_shows_that_the_writer_lived_longer() -> None:
 
 def test_the_first_ending_counts() -> None:
     """Entries behind an ending are no part of the call."""
-    record = build((opened(), ended(2), spoken(3), ended(9, EndReason.TIME_LIMIT)))
+    record = build((opened(), ended(2), spoken(3), ended(9, EndReason.LIMIT_REACHED)))
     assert (record.ended_at, record.turns) == (at(2), ())
 
 

@@ -1,37 +1,56 @@
 """The append-only file of one call: written as things happen, durable entry by entry."""
 
+from thirdring.journal.claiming import claim
 from thirdring.journal.entries import (
     Answered,
     DigitPressed,
+    Elsewhere,
     Ended,
     Entry,
+    HandedOver,
     LatencyMeasured,
     ModelFault,
     Opened,
+    ToolBegun,
     ToolUsed,
     TurnSpoken,
     UsageCounted,
+    line,
     parse_entry,
 )
-from thirdring.journal.reading import JournalContents, has_ended, is_owned, read
-from thirdring.journal.writing import Journal, file_name
+from thirdring.journal.opening import file_name
+from thirdring.journal.reading import JournalContents, has_ended, is_owned, parse, read
+from thirdring.journal.ringing import Ringing
+from thirdring.journal.waking import listen, wake
+from thirdring.journal.writer import Writer
+from thirdring.journal.writing import Journal
 
 __all__ = [
     "Answered",
     "DigitPressed",
+    "Elsewhere",
     "Ended",
     "Entry",
+    "HandedOver",
     "Journal",
     "JournalContents",
     "LatencyMeasured",
     "ModelFault",
     "Opened",
+    "Ringing",
+    "ToolBegun",
     "ToolUsed",
     "TurnSpoken",
     "UsageCounted",
+    "Writer",
+    "claim",
     "file_name",
     "has_ended",
     "is_owned",
+    "line",
+    "listen",
+    "parse",
     "parse_entry",
     "read",
+    "wake",
 ]

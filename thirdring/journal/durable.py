@@ -8,11 +8,13 @@ many appends share one.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import Condition, Thread
 from typing import Final
 
@@ -116,6 +118,9 @@ class DurableFile:
             else:
                 time.sleep(RETRY_SECONDS)
         self._abandon_flushes()
+        with suppress(OSError):
+            # A forked child that lives on has the same lock: closing alone would leave it there.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)
 
     def _has_work(self) -> bool:

@@ -1,39 +1,69 @@
-"""The lines of a journal: one entry per thing that happened."""
+"""The lines of a journal: one entry per thing that happened.
+
+A line is the CRC-32 of the JSON (RFC 1952 section 8, eight lower hex digits), a space, the JSON and
+a line feed. Lines of version 1 are the JSON alone; they are read as ever.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
+from zlib import crc32
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from thirdring.calls import Ending, Latency, Leg, ToolUse, Turn, Usage
+from thirdring.journal.writer import Writer
 
 __all__ = [
     "Answered",
     "DigitPressed",
+    "Elsewhere",
     "Ended",
     "Entry",
+    "HandedOver",
     "LatencyMeasured",
     "ModelFault",
     "Opened",
+    "ToolBegun",
     "ToolUsed",
     "TurnSpoken",
     "UsageCounted",
+    "line",
     "parse_entry",
 ]
 
 
 class _Entry(BaseModel):
+    """One thing that happened.
+
+    Attributes:
+        at: By the wall clock.
+        offset: Seconds since the call was opened, by a clock that is never set; None in journals
+            of version 1.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     at: AwareDatetime
+    offset: float | None = None
 
 
 class Opened(_Entry):
-    """The first entry of every journal; names all that a record needs if nothing follows."""
+    """The first entry of every journal; names all that a record needs if nothing follows.
+
+    Attributes:
+        monotonic: What the monotonic clock said then, in seconds.
+        boot: During which run of the kernel; another one's monotonic clock says nothing here.
+        writer: Who opened it.
+    """
 
     kind: Literal["opened"] = "opened"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 2
+    monotonic: float | None = None
+    boot: str | None = None
+    writer: Writer | None = None
     leg: Leg
     business: str | None
     line: str | None
@@ -43,6 +73,28 @@ class Opened(_Entry):
     job: str
 
 
+class HandedOver(_Entry):
+    """A job has taken the journal that was opened when the phone began to ring.
+
+    What it says of the call counts, not what was known before.
+    """
+
+    kind: Literal["handed_over"] = "handed_over"
+    business: str | None
+    line: str | None
+    workflow: str | None
+    model: str | None
+    room: str
+    job: str
+    writer: Writer
+
+
+class Elsewhere(_Entry):
+    """The job keeps the call's journal on another machine, where the record comes from."""
+
+    kind: Literal["elsewhere"] = "elsewhere"
+
+
 class Answered(_Entry):
     kind: Literal["answered"] = "answered"
 
@@ -50,6 +102,13 @@ class Answered(_Entry):
 class TurnSpoken(_Entry):
     kind: Literal["turn"] = "turn"
     turn: Turn
+
+
+class ToolBegun(_Entry):
+    """A tool runs; `ToolUsed` of the same id follows when it has ended."""
+
+    kind: Literal["tool_begun"] = "tool_begun"
+    use: ToolUse
 
 
 class ToolUsed(_Entry):
@@ -90,8 +149,11 @@ class Ended(_Entry):
 
 Entry = Annotated[
     Opened
+    | HandedOver
+    | Elsewhere
     | Answered
     | TurnSpoken
+    | ToolBegun
     | ToolUsed
     | DigitPressed
     | LatencyMeasured
@@ -104,10 +166,27 @@ Entry = Annotated[
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
+def line(entry: Entry) -> bytes:
+    """Return the line that holds `entry`, with its checksum and its line feed."""
+    try:
+        text = entry.model_dump_json()
+    except PydanticSerializationError:
+        # Half a surrogate pair, as a model's JSON can hold, has no UTF-8 form.
+        text = json.dumps(entry.model_dump(mode="json"), ensure_ascii=False)
+    data = text.encode(errors="replace")
+    return b"%08x %s\n" % (crc32(data), data)
+
+
 def parse_entry(line: bytes | str) -> Entry:
-    """Return the entry that one line holds.
+    """Return the entry that one line holds, with or without its line feed.
 
     Raises:
-        pydantic.ValidationError: The line is not an entry.
+        ValueError: The line is no entry, or not the one that was written.
     """
-    return _ENTRY.validate_json(line)
+    data = (line.encode() if isinstance(line, str) else line).removesuffix(b"\n")
+    if data.startswith(b"{"):
+        return _ENTRY.validate_json(data)
+    text = data[9:]
+    if data[:9] != b"%08x " % crc32(text):
+        raise ValueError("the checksum is wrong")
+    return _ENTRY.validate_json(text)

@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
 import logging
-import os
-import re
-import tempfile
+import time
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic_core import PydanticSerializationError
-
 from thirdring.calls import Ending
 from thirdring.errors import CallTaken
+from thirdring.journal.claiming import no_claim
 from thirdring.journal.durable import DurableFile
-from thirdring.journal.entries import Ended, Entry, Opened
+from thirdring.journal.entries import Ended, Entry, Opened, line
+from thirdring.journal.locks import PATIENCE_SECONDS, Lock
+from thirdring.journal.opening import (
+    append_durably,
+    file_name,
+    handed_over,
+    offset,
+    stamped,
+    start,
+    zero,
+)
+from thirdring.journal.reading import parse
+from thirdring.journal.waking import wake
 
-__all__ = ["Journal", "file_name"]
+__all__ = ["Journal"]
 
 logger = logging.getLogger(__name__)
-
-
-def file_name(call_id: str) -> str:
-    """Return the name of a call's journal: letters, digits, `_` and `-`, then `.jsonl`.
-
-    A Call-ID is the caller's to choose (RFC 3261 section 8.1.1.4), so anything else than a short
-    plain id is shortened, replaced and told apart by a hash. `--` stands only before that hash.
-    """
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,128}", call_id) and "--" not in call_id:
-        return f"{call_id}.jsonl"
-    digest = hashlib.sha256(call_id.encode(errors="surrogatepass")).hexdigest()[:32]
-    return f"{re.sub(r'[^A-Za-z0-9]+', '_', call_id)[:64]}--{digest}.jsonl"
-
-
-def _line(entry: Entry) -> bytes:
-    try:
-        text = entry.model_dump_json()
-    except PydanticSerializationError:
-        # Half a surrogate pair, as a model's JSON can hold, has no UTF-8 form.
-        text = json.dumps(entry.model_dump(mode="json"), ensure_ascii=False)
-    return text.encode(errors="replace") + b"\n"
 
 
 class Journal:
@@ -53,9 +39,10 @@ class Journal:
     the Courier knows that nobody will write to it any more.
     """
 
-    def __init__(self, path: Path, file: DurableFile) -> None:
+    def __init__(self, path: Path, file: DurableFile, zero: float) -> None:
         self._path = path
         self._file = file
+        self._zero = zero
         self._ended: Ending | None = None
 
     @classmethod
@@ -68,28 +55,42 @@ class Journal:
             CallTaken: The call has a journal.
             OSError: The folder cannot be written.
         """
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / file_name(opened.leg.call_id)
-        # It appears under its name only when it is locked and durable: whoever finds a journal
-        # that is not locked knows that its writer is gone.
-        descriptor, draft = tempfile.mkstemp(prefix=".", suffix=".draft", dir=folder)
+        first = stamped(opened, "job")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                size = file.write(_line(opened))
-            os.fsync(descriptor)
-            os.link(draft, path)
-            _sync_folder(folder)
-        except BaseException as error:
-            os.close(descriptor)
-            if isinstance(error, FileExistsError):
-                raise CallTaken(
-                    f"call {opened.leg.call_id}: another job has opened {path}"
-                ) from None
-            raise
-        finally:
-            Path(draft).unlink()
-        return cls(path, DurableFile(descriptor, name=str(path), size=size))
+            descriptor, size = start(path, first, lock=True)
+        except FileExistsError:
+            raise CallTaken(f"call {opened.leg.call_id}: another job has opened {path}") from None
+        return cls(path, DurableFile(descriptor, name=str(path), size=size), zero(first))
+
+    @classmethod
+    def take(cls, folder: Path, opened: Opened) -> Self:
+        """Take the journal that was opened when the phone began to ring, or start one.
+
+        That this job has it is durable when this returns.
+
+        Args:
+            folder: Where the journals are.
+            opened: What the job knows of the call. Where there is a journal already, its leg and
+                its time of opening stay.
+
+        Raises:
+            CallTaken: Another job has it, or the call is over.
+            OSError: The folder or the journal cannot be written.
+        """
+        path = folder / file_name(opened.leg.call_id)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            if not path.exists():
+                try:
+                    return cls.create(folder, opened)
+                except CallTaken:
+                    continue  # the phone has begun to ring just now
+            try:
+                descriptor, size, began = _take(path, opened, deadline)
+            except FileNotFoundError:
+                continue  # it was archived just now
+            return cls(path, DurableFile(descriptor, name=str(path), size=size), began)
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,15 +113,24 @@ class Journal:
         """How the call ended; None while it goes on."""
         return self._ended
 
+    def offset(self, at: datetime | None = None) -> float:
+        """Return how many seconds after its opening the call is, or was at an instant before now.
+
+        By the monotonic clock, counted on from whoever opened it.
+        """
+        return offset(self._zero, at)
+
     def append(self, entry: Entry) -> None:
         """Write `entry` soon (durable within 50 ms on a healthy disk), in the order of the calls.
 
-        Nothing follows an ending: it is ignored.
+        It gets its offset here. Nothing follows an ending: it is ignored.
         """
         if self._ended is not None:
             logger.debug("%s: %s after the ending is ignored", self._path.name, entry.kind)
             return
-        self._file.append(_line(entry))
+        if entry.offset is None:
+            entry = entry.model_copy(update={"offset": self.offset()})
+        self._file.append(line(entry))
         if isinstance(entry, Ended):
             self._ended = entry.ending
 
@@ -131,11 +141,28 @@ class Journal:
     async def close(self) -> None:
         """Write what is left and unlock; without an `Ended` the Courier calls it interrupted."""
         await self._file.close()
+        wake(self._path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _take(path: Path, opened: Opened, deadline: float) -> tuple[int, int, float]:
+    """Return the locked journal at `path`: descriptor, size, zero of its offsets.
+
+    Raises:
+        CallTaken: As `Journal.take` does.
+        FileNotFoundError: It has just gone.
+        OSError: It cannot be written.
+    """
+    call = f"call {opened.leg.call_id}"
+    lock = Lock.take(path, patience=max(0.0, deadline - time.monotonic()))
+    if lock is None:
+        raise CallTaken(f"{call}: another job has {path}")
+    with lock, no_claim(path, deadline) as free:
+        data = path.read_bytes()
+        contents = parse(data)
+        if not free or contents.ended:
+            raise CallTaken(f"{call}: it is over, {path} has its ending")
+        # Where the opening itself is damaged, this job's own one stands in for it.
+        first = contents.opened or stamped(opened, "job")
+        taking = first if contents.opened is None else handed_over(opened, zero(first))
+        size = append_durably(lock.descriptor, data, taking)
+        return lock.keep(), size, zero(first)

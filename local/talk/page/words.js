@@ -106,7 +106,7 @@ export const PROBLEMS = {
 export const ENDINGS = {
   caller_hung_up: "You hung up.",
   agent_hung_up: "The agent said goodbye and hung up.",
-  time_limit: "The call reached its time limit.",
+  limit_reached: "The call reached its time limit.",
   abandoned: "You hung up before the call was answered.",
   removed: "The room was closed.",
   model_failed: "The model failed, so the agent apologised and hung up.",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.demo.following import entries, new_journals
-from tests.samples import ended, opened, spoken
+from tests.samples import ended, opened, plain, spoken
 from thirdring.journal import Entry, Journal
 
 HANG = 20.0
@@ -16,17 +16,17 @@ HANG = 20.0
 
 async def read(path: Path) -> list[Entry]:
     async with asyncio.timeout(HANG):
-        return [entry async for entry in entries(path)]
+        return [plain(entry) async for entry in entries(path)]
 
 
 async def test_entries_come_as_they_are_written(tmp_path: Path) -> None:
     """Each is there before the next one is written; the ending is the last."""
     async with Journal.create(tmp_path, opened()) as journal:
         following = entries(journal.path)
-        assert await asyncio.wait_for(anext(following), HANG) == opened()
+        assert plain(await asyncio.wait_for(anext(following), HANG)) == opened()
         for entry in (spoken(1), spoken(2), ended(3)):
             journal.append(entry)
-            assert await asyncio.wait_for(anext(following), HANG) == entry
+            assert plain(await asyncio.wait_for(anext(following), HANG)) == entry
     with pytest.raises(StopAsyncIteration):
         await anext(following)
 
@@ -52,7 +52,7 @@ async def test_a_journal_may_be_moved_while_it_is_read(tmp_path: Path) -> None:
         await anext(following)
         journal.path.rename(tmp_path / "archived.jsonl")
         journal.append(ended(1))
-        assert await asyncio.wait_for(anext(following), HANG) == ended(1)
+        assert plain(await asyncio.wait_for(anext(following), HANG)) == ended(1)
 
 
 async def test_each_journal_is_found_once(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Claiming a journal that nobody writes to any more, as the Courier does.
+
+A lock outlives its process where a forked child has it too. It is called left over when the process
+that the journal names is gone for sure and the lock is one that this process took.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from thirdring.journal.locks import Lock, holder_pid, ringer, ringing_path
+from thirdring.journal.reading import JournalContents, read
+from thirdring.journal.writer import Writer
+
+__all__ = ["claim", "no_claim"]
+
+_LOOK_EVERY = 0.005
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[JournalContents | None]:
+    """Have the journal at `path` for oneself; None when somebody may write to it still.
+
+    Inside, nobody writes to it, rings for it or claims it, too. When it has been moved away there,
+    what is left of the ringing goes at the end.
+
+    Raises:
+        JournalError: It cannot be read.
+        OSError: It cannot be locked.
+    """
+    with ExitStack() as held:
+        claimed = False
+        with suppress(FileNotFoundError):
+            claimed = _claimed(path, held)
+        yield read(path) if claimed else None
+        if claimed and not path.exists():
+            ringing_path(path).unlink(missing_ok=True)
+
+
+def _claimed(path: Path, held: ExitStack) -> bool:
+    lock = Lock.take(path)
+    if lock is not None:
+        held.enter_context(lock)
+    elif not _is_left_over(path, read(path).job):
+        return False
+    beside = ringing_path(path)
+    try:
+        # Without the journal's own lock this one tells a job that comes now of the claim.
+        ringing = Lock.take(beside, make=lock is None)
+    except FileNotFoundError:
+        return True
+    if ringing is None:
+        return _is_left_over(beside, ringer(beside))
+    held.enter_context(ringing).say(None)
+    return True
+
+
+def _is_left_over(path: Path, holder: Writer | None) -> bool:
+    return (
+        holder is not None and holder.is_certainly_dead() and holder_pid(path) in {holder.pid, None}
+    )
+
+
+@contextmanager
+def no_claim(path: Path, deadline: float) -> Iterator[bool]:
+    """Keep claims away from a journal while its lock is held; False when there is one.
+
+    Args:
+        deadline: Until when, by the monotonic clock, a claim may still go away.
+    """
+    beside = ringing_path(path)
+    while True:
+        try:
+            lock = Lock.take(beside)
+        except FileNotFoundError:
+            yield True
+            return
+        if lock is not None:
+            with lock:
+                yield True
+            return
+        holder = ringer(beside)
+        if holder is not None and not holder.is_certainly_dead():
+            yield True  # it rings, and nobody claims what rings
+            return
+        if time.monotonic() >= deadline:
+            yield False
+            return
+        time.sleep(_LOOK_EVERY)
