@@ -19,7 +19,8 @@ from pydantic_core import ErrorDetails
 
 from thirdring.config_checks import check
 from thirdring.config_findings import Findings
-from thirdring.config_schema import SettingsFile, one_of
+from thirdring.config_schema import SettingsFile
+from thirdring.config_values import one_of
 from thirdring.settings import DEFAULT_MODEL, Settings
 from thirdring.variables import MissingVariable, expand
 from thirdring.workflow import Workflow
