@@ -83,5 +83,5 @@ endif
 	  $(RUN) -m pip install --quiet --no-cache-dir --disable-pip-version-check uv==$(UV_VERSION); \
 	fi; \
 	echo "Installing the packages of uv.lock"; \
-	$(RUN) -m uv sync --frozen --extra gateway --extra postgres --python $(RUN); \
+	$(RUN) -m uv sync --frozen --extra gateway --extra postgres --extra mongo --python $(RUN); \
 	printf '%s\n' "$(CURDIR)" > $@
