@@ -100,6 +100,10 @@ class Ringing:
         self._lock.release(remove=True)
         wake(self.path.parent)
 
+    def leave(self) -> None:
+        """Stop holding the call, as a process does that dies: whoever adopts it goes on."""
+        self._lock.release()
+
     def end(self, ending: Ending) -> bool:
         """Write how the call ended and release it; False when that is for a job to write.
 
