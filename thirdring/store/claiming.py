@@ -10,7 +10,7 @@ from thirdring.store import endpoints
 from thirdring.store.delivery import DeliveryState, Due, Endpoint, Settlement
 from thirdring.store.store import Connection, Row, to_text
 
-__all__ = ["Claim", "claim", "release", "settle"]
+__all__ = ["Claim", "claim", "hasten", "release", "settle"]
 
 # Each has an index of its own, in the order of `due_at` within an endpoint: what waits for its time
 # is never looked at, however much it is. Both take the same two parameters.
@@ -49,10 +49,11 @@ def claim(connection: Connection, request: Claim) -> list[Due]:
 def _with_work(connection: Connection, now: str) -> list[Endpoint]:
     rows = connection.execute(
         "SELECT business, sink FROM endpoints AS e WHERE"  # noqa: S608 - no values in it
+        " parked_at IS NULL AND ("
+        "EXISTS (SELECT 1 FROM deliveries AS d WHERE d.business = e.business AND d.sink = e.sink"
+        f" AND {_NEW}) OR"
         " EXISTS (SELECT 1 FROM deliveries AS d WHERE d.business = e.business AND d.sink = e.sink"
-        f" AND {_NEW})"
-        " OR EXISTS (SELECT 1 FROM deliveries AS d WHERE d.business = e.business"
-        f" AND d.sink = e.sink AND {_AGAIN})"
+        f" AND {_AGAIN}))"
         " ORDER BY business, sink",
         (now,),
     )
@@ -75,11 +76,15 @@ def _oldest(connection: Connection, endpoint: Endpoint, now: str, room: int) -> 
 
 
 def _with_bodies(connection: Connection, chosen: list[Row]) -> Iterator[Due]:
+    calls = sorted({row["call_id"] for row in chosen})
+    records = connection.execute(
+        "SELECT call_id, record_id, body FROM records"  # noqa: S608 - as many `?` as values
+        f" WHERE call_id IN ({', '.join('?' * len(calls)) or 'NULL'})",
+        calls,
+    )
+    by_call = {record["call_id"]: record for record in records}
     for row in chosen:
-        record = connection.execute(
-            "SELECT record_id, body FROM records WHERE call_id = ?", (row["call_id"],)
-        ).fetchone()
-        assert record is not None
+        record = by_call[row["call_id"]]
         yield Due(
             call_id=row["call_id"],
             record_id=record["record_id"],
@@ -122,4 +127,15 @@ def release(connection: Connection, owner: str) -> int:
     """Give up all leases of `owner`; return how many there were."""
     return connection.execute(
         "UPDATE deliveries SET leased_by = NULL, leased_until = NULL WHERE leased_by = ?", (owner,)
+    ).rowcount
+
+
+def hasten(connection: Connection, beyond: str, now: str, endpoint: Endpoint | None) -> int:
+    """Make due what is due later than `beyond`; see `Outbox.hasten`."""
+    condition = "" if endpoint is None else " AND business = ? AND sink = ?"
+    return connection.execute(
+        "UPDATE deliveries SET due_at = (SELECT CASE WHEN stored_at < ? THEN stored_at ELSE ? END"  # noqa: S608
+        " FROM records WHERE records.call_id = deliveries.call_id)"
+        f" WHERE state = 'pending' AND attempts > 0 AND due_at > ?{condition}",
+        (now, now, beyond, *(endpoint or ())),
     ).rowcount

@@ -65,6 +65,9 @@ class SqliteStore(ThreadedStore):
             connection, self._connection = self._connection, None
             connection.close()
 
+    def _interrupt(self) -> None:
+        """The deadline is SQLite's own; a disk that hangs cannot be interrupted."""
+
 
 class _Connection:
     skip_locked = ""

@@ -21,6 +21,9 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 4.0
 """How long any one use of the store may wait, for its turn, a lock or an answer."""
 
+_GRACE_SECONDS = 0.5
+"""How much later even a database that says nothing at all is given up."""
+
 
 class Deadline:
     """Until when one use of the store may wait."""
@@ -57,7 +60,9 @@ class ThreadedStore(ABC):
 
     async def connect(self) -> None:
         """Connect now; see `Store`."""
-        await self.read(lambda _: None)
+        # Without the last limit: an old database may take its time to be brought up to date.
+        deadline = Deadline(PATIENCE_SECONDS)
+        await self._in_thread(lambda: self._transact(_nothing, deadline, writes=False))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` finds; see `Store`."""
@@ -73,16 +78,25 @@ class ThreadedStore(ABC):
             self._closed = True
             closing = self._thread.submit(self._disconnect)
             self._thread.shutdown(wait=False)
-            await asyncio.wrap_future(closing)
+            _, late = await asyncio.wait([asyncio.wrap_future(closing)], timeout=PATIENCE_SECONDS)
+            if late:
+                self._interrupt()
 
     async def _use(self, work: Callable[[Connection], T], *, writes: bool) -> T:
+        deadline = Deadline(PATIENCE_SECONDS)
+        limit = asyncio.timeout(PATIENCE_SECONDS + _GRACE_SECONDS)
+        try:
+            async with limit:
+                return await self._in_thread(lambda: self._transact(work, deadline, writes=writes))
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            self._interrupt()
+            raise StoreError("the store does not answer") from error
+
+    async def _in_thread(self, use: Callable[[], T]) -> T:
         if self._closed:
             raise StoreError("the store has been closed")
-        deadline = Deadline(PATIENCE_SECONDS)
-
-        def use() -> T:
-            return self._transact(work, deadline, writes=writes)
-
         return await asyncio.wrap_future(self._thread.submit(use))
 
     @abstractmethod
@@ -96,6 +110,14 @@ class ThreadedStore(ABC):
     @abstractmethod
     def _disconnect(self) -> None:
         """Close the connection if there is one; in the store's thread."""
+
+    @abstractmethod
+    def _interrupt(self) -> None:
+        """Wake the store's thread where it waits for a database that does not answer."""
+
+
+def _nothing(_: Connection) -> None:
+    """What it takes to connect is done before this."""
 
 
 def migrations(backend: str) -> list[str]:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, time, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,17 +11,10 @@ from tests.samples import at, business
 from thirdring.settings import Business, OpeningHours, Weekday
 from thirdring.store import Store
 from thirdring.store.appointments import AppointmentBook, Reservation, Slot, slots_of
-from thirdring.store.sqlite import SqliteStore
 
 TUESDAY = date(2026, 11, 24)
 CLINIC = business()
 NINE, HALF_PAST, TEN = list(slots_of(CLINIC, TUESDAY))[:3]
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -96,9 +88,11 @@ async def test_asking_again_books_nothing_more(book: AppointmentBook) -> None:
     assert following.reference == "RC-1002"
 
 
-async def test_of_many_who_want_a_slot_one_gets_it(store: Store, tmp_path: Path) -> None:
+async def test_of_many_who_want_a_slot_one_gets_it(
+    store: Store, another: Callable[[], Store]
+) -> None:
     """However many ask at the same time, over however many connections."""
-    async with SqliteStore(tmp_path / "store.db") as other:
+    async with another() as other:
         books = [AppointmentBook(one, CLINIC) for one in (store, other)]
         wishes = [wish(f"k{n}", call=f"c{n}", name=f"Patient {n}") for n in range(20)]
         got = await asyncio.gather(

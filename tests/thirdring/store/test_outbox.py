@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -11,17 +9,10 @@ from thirdring.record import record_id
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.store import Store
 from thirdring.store.outbox import DeliveryState, Due, Endpoint, NewRecord, Outbox, Put, Settlement
-from thirdring.store.sqlite import SqliteStore
 
 FAILED = DeliveryResult(Outcome.RETRY, 500, error="HTTP 500")
 CLINIC = Endpoint("clinic", "webhook")
 LEASE = timedelta(seconds=30)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened:
-        yield opened
 
 
 @pytest.fixture
