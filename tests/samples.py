@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from thirdring.calls import Ending, EndReason, Leg, LegKind, Role, ToolUse, Turn
-from thirdring.journal import Ended, Entry, Opened, ToolUsed, TurnSpoken
+from thirdring.journal import Ended, Entry, Opened, ToolBegun, ToolUsed, TurnSpoken
 from thirdring.settings import Business, Line, OpeningHours, Settings, WebhookEndpoint, Weekday
 
 START = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -76,10 +76,18 @@ def ended(seconds: float, reason: EndReason = EndReason.CALLER_HUNG_UP) -> Ended
 
 
 def plain(entry: Entry) -> Entry:
-    """Return an entry of a journal as it was before it was written: no offset, no writer."""
+    """Return an entry of a journal as it was before it was written: no offsets, no writer."""
     stamps: dict[str, object] = {"offset": None}
-    if isinstance(entry, Opened):
-        stamps |= {"monotonic": None, "boot": None, "writer": None}
+    spans = {"started_offset": None, "ended_offset": None}
+    match entry:
+        case Opened():
+            stamps |= {"monotonic": None, "boot": None, "writer": None}
+        case TurnSpoken(turn=turn):
+            stamps["turn"] = turn.model_copy(update=spans)
+        case ToolBegun(use=use) | ToolUsed(use=use):
+            stamps["use"] = use.model_copy(update=spans)
+        case Ended(ending=ending):
+            stamps["ending"] = ending.model_copy(update={"offset": None})
     return entry.model_copy(update=stamps)
 
 

@@ -84,7 +84,7 @@ def test_the_console_answers_a_typed_question(stack: Stack, tmp_path: Path) -> N
         (path,) = (tmp_path / "journals").iterdir()
         last = journal.read(path).entries[-1]
         assert isinstance(last, Ended)
-        assert last.ending.reason is EndReason.AGENT_HUNG_UP
+        assert last.ending.reason is EndReason.COMPLETED
     finally:
         console.kill()
         console.wait()

@@ -221,8 +221,10 @@ class Ending(_Value):
 
     Attributes:
         detail: One line for people, such as the field that was wrong.
+        offset: Seconds after the call was opened, as those of a turn.
     """
 
     reason: EndReason
     at: AwareDatetime
     detail: str | None = None
+    offset: float | None = None

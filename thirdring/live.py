@@ -64,14 +64,25 @@ _PLAYOUT_SECONDS = 5.0
 
 _LONGEST_DETAIL = 300
 
+_LAST_WORDS_SECONDS = 1.5
+"""How long the model may take to write down what a caller said just before hanging up."""
+
 _OURS = frozenset(
     {
+        EndReason.COMPLETED,
         EndReason.AGENT_HUNG_UP,
+        EndReason.REFUSED,
         EndReason.NOT_IN_SERVICE,
         EndReason.MODEL_FAILED,
         EndReason.LIMIT_REACHED,
     }
 )
+
+
+_STOPPING_SECONDS = 1.0
+"""Within which a session that is closed with its job is followed by the end of the job."""
+
+_CLOSED_BY_US = frozenset({CloseReason.USER_INITIATED, CloseReason.TASK_COMPLETED})
 
 
 class FarEnd(Protocol):
@@ -128,6 +139,7 @@ class LiveCall:
         self._heard_from_model = asyncio.Event()
         self._lost: deque[float] = deque(maxlen=_LOST_CONNECTIONS)
         self._refused = False
+        self._given_up = False
         self._speeches: set[SpeechHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -176,13 +188,30 @@ class LiveCall:
             return
         # What failed says why in its own words, which may be many or hold what a caller sent.
         line = detail and " ".join(detail.split())[:_LONGEST_DETAIL]
-        self.ending = Ending(reason=reason, at=self._clock.now(), detail=line)
+        offset = self.journal.offset()
+        self.ending = Ending(reason=reason, at=self._clock.now(), detail=line, offset=offset)
         logger.info("call over", extra={"reason": reason, "detail": line})
         self._cancel_tasks()
         self._silence()
         self._far_end.show(HasEnded(reason=reason, detail=line))
         if reason in _OURS:
             self._far_end.hang_up()
+        if reason is EndReason.CALLER_HUNG_UP and self._hears():
+            self._spawn(self._over_when_understood(reason))
+        else:
+            self._over(reason)
+
+    def _hears(self) -> bool:
+        """Whether the model is still about to write down what the caller said."""
+        return self._agent is not None and not self.recorder.has_understood
+
+    async def _over_when_understood(self, reason: EndReason) -> None:
+        assert self._agent is not None
+        if self._session is not None and self._session.user_state == "speaking":
+            # Nothing that is heard any more would tell the model that they have stopped.
+            with suppress(RuntimeError):  # it has no session any more
+                self._agent.realtime_llm_session.commit_audio()
+        await self.recorder.understood(_LAST_WORDS_SECONDS)
         self._over(reason)
 
     async def refuse(self, line: FixedLine, reason: EndReason, detail: str) -> None:
@@ -201,6 +230,7 @@ class LiveCall:
         assert self.ending is not None
         self._cancel_tasks()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.recorder.finish()
         self.journal.append(Ended(at=self._clock.now(), ending=self.ending))
         await self.journal.close()
         await self.resources.aclose()
@@ -264,7 +294,12 @@ class LiveCall:
     async def _hang_up_when_asked(self, state: CallState) -> None:
         await state.end_requested.wait()
         await asyncio.sleep(_TAIL_SECONDS)
-        self.end(EndReason.AGENT_HUNG_UP)
+        self.end(EndReason.COMPLETED)
+
+    async def _hang_up_unless_stopped(self, reason: CloseReason) -> None:
+        # A job that is stopped closes its session in the same way, and comes to `finish` next.
+        await asyncio.sleep(_STOPPING_SECONDS)
+        self.end(EndReason.AGENT_HUNG_UP, f"the session was closed: {reason.value}")
 
     async def _limit(self, session: AgentSession[CallState], seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -280,6 +315,7 @@ class LiveCall:
             self.end(EndReason.LIMIT_REACHED)
 
     def _give_up(self, detail: str) -> None:
+        self._given_up = True
         if self._session is not None:
             # Whatever the model still has to say must not talk into the apology.
             self._session.shutdown(drain=False)
@@ -302,6 +338,8 @@ class LiveCall:
     def _on_close(self, event: CloseEvent) -> None:
         if event.reason is CloseReason.ERROR:
             self._give_up(str(getattr(event.error, "error", event.error)))
+        elif event.reason in _CLOSED_BY_US and not self._given_up:
+            self._spawn(self._hang_up_unless_stopped(event.reason))
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

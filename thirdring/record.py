@@ -85,8 +85,11 @@ class Record(_Part):
         business: Its slug; None when no line has the number that was dialled.
         line: The number of the line.
         answered_at: None when the call never was.
+        answered_offset, ended_offset: Seconds after the call was opened, which no change of the
+            wall clock moves, as all offsets are; None in records of version 1.
         duration_seconds: From the answer to the end.
-        turns: Sorted by their start, as are tool uses.
+        turns: Sorted by their start, as are tool uses. A use without an end was cut short: whether
+            it had its effect is not known.
         usage: One total per model.
     """
 
@@ -103,7 +106,9 @@ class Record(_Part):
     called_number: PhoneNumber | None
     opened_at: AwareDatetime
     answered_at: AwareDatetime | None
+    answered_offset: float | None = None
     ended_at: AwareDatetime
+    ended_offset: float | None = None
     duration_seconds: float
     ending: RecordEnding
     turns: tuple[Turn, ...]
@@ -119,13 +124,8 @@ def record_id(call_id: str) -> UUID:
     return uuid5(_NAMESPACE, call_id)
 
 
-def build(entries: Sequence[Entry], *, last_written_at: datetime | None = None) -> Record:
+def build(entries: Sequence[Entry]) -> Record:
     """Return the record of the call that a journal tells of; the same for the same journal.
-
-    Args:
-        entries: As read from the journal.
-        last_written_at: When its writer was certainly alive, if that is known to be later than the
-            last entry, as a torn last line shows; counts only without an `Ended`.
 
     Raises:
         JournalError: The entries do not begin with `Opened`.
@@ -136,7 +136,7 @@ def build(entries: Sequence[Entry], *, last_written_at: datetime | None = None) 
     entries = _up_to_the_ending(entries)
     route = next((e for e in reversed(entries) if isinstance(e, HandedOver)), opened)
     answered = next((entry for entry in entries if isinstance(entry, Answered)), None)
-    ended_at, ending = _ending(entries, last_written_at)
+    ended_at, ended_offset, ending = _ending(entries[-1])
     turns = [entry.turn for entry in entries if isinstance(entry, TurnSpoken)]
     totals = {e.usage.model: e.usage for e in entries if isinstance(e, UsageCounted)}
     return Record(
@@ -152,8 +152,10 @@ def build(entries: Sequence[Entry], *, last_written_at: datetime | None = None) 
         called_number=opened.leg.called,
         opened_at=opened.at,
         answered_at=answered and answered.at,
+        answered_offset=answered and answered.offset,
         ended_at=ended_at,
-        duration_seconds=_duration(answered, entries[-1], ended_at),
+        ended_offset=ended_offset,
+        duration_seconds=_duration(answered, ended_at, ended_offset),
         ending=ending,
         turns=tuple(sorted(turns, key=attrgetter("started_at"))),
         tool_uses=_tool_uses(entries),
@@ -179,25 +181,19 @@ def build(entries: Sequence[Entry], *, last_written_at: datetime | None = None) 
 
 
 def _tool_uses(entries: Sequence[Entry]) -> tuple[ToolUse, ...]:
-    # One that began and has no end was cut short: whether it had its effect is not known.
-    begun = [entry.use for entry in entries if isinstance(entry, ToolBegun)]
-    done = [entry.use for entry in entries if isinstance(entry, ToolUsed)]
-    ended = {use.id for use in done}
-    uses = [*done, *(use for use in begun if use.id not in ended)]
-    return tuple(sorted(uses, key=attrgetter("started_at")))
+    # What is known last of a use counts.
+    uses = {e.use.id: e.use for e in entries if isinstance(e, ToolBegun | ToolUsed)}
+    return tuple(sorted(uses.values(), key=attrgetter("started_at")))
 
 
-def _duration(answered: Answered | None, last: Entry, ended_at: datetime) -> float:
-    """Return the seconds from the answer to the end, by the clock that nobody sets if it is known.
-
-    A torn last line tells only the wall clock's time.
-    """
+def _duration(answered: Answered | None, ended_at: datetime, ended_offset: float | None) -> float:
     if answered is None:
         return 0.0
-    if answered.offset is not None and last.offset is not None and ended_at <= last.at:
-        seconds = last.offset - answered.offset
+    if answered.offset is not None and ended_offset is not None:
+        seconds = ended_offset - answered.offset
     else:
         seconds = (ended_at - answered.at).total_seconds()
+    # A clock that was set back during the call must not make it negative.
     return round(max(0.0, seconds), 3)
 
 
@@ -208,17 +204,15 @@ def _up_to_the_ending(entries: Sequence[Entry]) -> Sequence[Entry]:
     return entries
 
 
-def _ending(
-    entries: Sequence[Entry], last_written_at: datetime | None
-) -> tuple[datetime, RecordEnding]:
-    last = entries[-1]
+def _ending(last: Entry) -> tuple[datetime, float | None, RecordEnding]:
+    """Return when a call ended, by both clocks, and why; without an `Ended` its job has died."""
     if isinstance(last, Ended):
-        reason = last.ending.reason
-        by = ended_by(reason)
-        return last.ending.at, RecordEnding(reason=reason, by=by, detail=last.ending.detail)
-    alive_at = last.at if last_written_at is None else max(last.at, last_written_at)
-    return alive_at, RecordEnding(
+        ending = last.ending
+        told = RecordEnding(reason=ending.reason, by=ended_by(ending.reason), detail=ending.detail)
+        return ending.at, ending.offset, told
+    interrupted = RecordEnding(
         reason=EndReason.INTERRUPTED,
         by=ended_by(EndReason.INTERRUPTED),
         detail="the job died before the call had ended",
     )
+    return last.at, last.offset, interrupted

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +17,12 @@ from livekit.agents import (
     ErrorEvent,
     FunctionToolsExecutedEvent,
     SessionUsageUpdatedEvent,
+    UserInputTranscribedEvent,
     UserStateChangedEvent,
     llm,
 )
 from livekit.agents.metrics import LLMModelUsage, STTModelUsage
+from livekit.agents.voice import ToolCallEnded, ToolCallStarted, ToolExecutionUpdatedEvent
 from pydantic import JsonValue
 
 from thirdring.calls import Latency, Role, ToolUse, Turn, Usage
@@ -27,6 +31,7 @@ from thirdring.journal import (
     Entry,
     LatencyMeasured,
     ModelFault,
+    ToolBegun,
     ToolUsed,
     TurnSpoken,
     UsageCounted,
@@ -43,7 +48,13 @@ class Recorder:
     def __init__(self, append: Callable[[Entry], None], clock: Clock) -> None:
         self._append = append
         self._clock = clock
+        self._speech_began_at: float | None = None
         self._speech_ended_at: float | None = None
+        # What the caller was understood to say so far, by item; gone when it is complete.
+        self._unfinished: dict[str | None, tuple[str, float]] = {}
+        self._understood = asyncio.Event()
+        self._understood.set()
+        self._tools: dict[str, ToolUse] = {}
         self._unanswered_since: float | None = None
         self._reply: tuple[float, float] | None = None
         self._answered_at: datetime | None = None
@@ -53,7 +64,9 @@ class Recorder:
     def attach(self, session: AgentSession[Any]) -> None:
         """Listen to this session until it closes."""
         session.on("conversation_item_added", self._on_item)
+        session.on("tool_execution_updated", self._on_tool)
         session.on("function_tools_executed", self._on_tools)
+        session.on("user_input_transcribed", self._on_words)
         session.on("session_usage_updated", self._on_usage)
         session.on("user_state_changed", self._on_user_state)
         session.on("agent_state_changed", self._on_agent_state)
@@ -63,10 +76,39 @@ class Recorder:
         """Start the wait for the greeting."""
         self._answered_at = at
 
+    @property
+    def has_understood(self) -> bool:
+        """Whether all that the caller has said is written down."""
+        return self._understood.is_set()
+
+    async def understood(self, seconds: float) -> None:
+        """Wait until all that the caller has said is written down; `seconds` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._understood.wait()
+
+    def finish(self) -> None:
+        """Write what the caller was about to say when the call ended, as far as it was heard."""
+        now = self._clock.now()
+        for item, (text, began) in self._unfinished.items():
+            started = min(_instant(began), now)
+            spoken = Turn(
+                id=item or "unfinished",
+                role=Role.CALLER,
+                text=text,
+                started_at=started,
+                ended_at=now,
+                interrupted=True,
+            )
+            self._append(TurnSpoken(at=now, turn=spoken))
+        self._unfinished.clear()
+
     def _on_item(self, event: ConversationItemAddedEvent) -> None:
         item = event.item
         if not isinstance(item, llm.ChatMessage) or item.role not in {"user", "assistant"}:
             return
+        if item.role == "user":
+            self._unfinished.pop(item.id, None)
         spoken = turn(item, speech_ended_at=self._speech_ended_at)
         if spoken is None:
             return
@@ -80,9 +122,49 @@ class Recorder:
             reply = Latency(kind="reply", milliseconds=waited * 1000, turn_id=spoken.id)
             self._append(LatencyMeasured(at=_instant(began), latency=reply))
 
+    def _on_words(self, event: UserInputTranscribedEvent) -> None:
+        text = event.transcript.strip()
+        if event.is_final:
+            self._unfinished.pop(event.item_id, None)
+            self._understood.set()
+        elif text:
+            began = self._speech_began_at or event.created_at
+            _, began = self._unfinished.get(event.item_id, ("", began))
+            self._unfinished[event.item_id] = (text, began)
+
+    def _on_tool(self, event: ToolExecutionUpdatedEvent) -> None:
+        # The result of each as soon as it is there: an interruption may keep the rest from coming.
+        update, now = event.update, self._clock.now()
+        if isinstance(update, ToolCallStarted):
+            call = update.function_call
+            use = ToolUse(
+                id=call.call_id,
+                name=call.name,
+                arguments=json_value(call.arguments),
+                started_at=_instant(call.created_at),
+            )
+            self._tools[use.id] = use
+            self._append(ToolBegun(at=now, use=use))
+        elif isinstance(update, ToolCallEnded) and update.call_id in self._tools:
+            done = update.status == "done"
+            result = {
+                "result": (update.message or "") if done else None,
+                "error": None if done else update.message or update.status,
+                "ended_at": max(now, self._tools[update.call_id].started_at),
+            }
+            self._used(self._tools[update.call_id].model_copy(update=result))
+
     def _on_tools(self, event: FunctionToolsExecutedEvent) -> None:
         for call, output in event.zipped():
-            self._append(ToolUsed(at=self._clock.now(), use=_tool_use(call, output)))
+            use = _tool_use(call, output)
+            known = self._tools.get(use.id)
+            # Written already, unless the model heard something else of it or it had never begun.
+            if known is None or (known.result, known.error) != (use.result, use.error):
+                self._used(use)
+
+    def _used(self, use: ToolUse) -> None:
+        self._tools[use.id] = use
+        self._append(ToolUsed(at=self._clock.now(), use=use))
 
     def _on_usage(self, event: SessionUsageUpdatedEvent) -> None:
         for usage in _usages(event):
@@ -92,6 +174,9 @@ class Recorder:
                 self._append(UsageCounted(at=self._clock.now(), usage=usage))
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        if event.new_state == "speaking":
+            self._speech_began_at = event.created_at
+            self._understood.clear()
         if event.old_state == "speaking":
             self._speech_ended_at = self._unanswered_since = event.created_at
 

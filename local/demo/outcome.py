@@ -92,7 +92,7 @@ def _to_tell(use: ToolUse) -> str | None:
 
 
 def _missing_in_call_record(record: Record) -> Iterator[str]:
-    if record.ending.reason is not EndReason.AGENT_HUNG_UP:
+    if record.ending.reason is not EndReason.COMPLETED:
         yield f"the record says that the call ended as {record.ending.reason}"
     for role in Role:
         if not any(turn.role is role for turn in record.turns):

@@ -101,7 +101,7 @@ class Timeline:
         arguments = use.arguments if isinstance(use.arguments, dict) else {}
         named = ", ".join(f"{name}={json.dumps(value)}" for name, value in arguments.items())
         outcome = use.result if use.error is None else f"refused: {use.error}"
-        took = (use.ended_at - use.started_at).total_seconds() * 1000
+        took = ((use.ended_at or use.started_at) - use.started_at).total_seconds() * 1000
         shown = textwrap.shorten(str(outcome), _LONGEST_RESULT, placeholder=" ...")
         self._line(use.started_at, "tool", f"{use.name}({named}) → {shown}  [{took:.0f} ms]")
 

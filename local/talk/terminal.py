@@ -38,6 +38,7 @@ _FAILED: Final = 1
 _PROMPT: Final = "you    "
 
 _SUMMARIES: Final = {
+    EndReason.COMPLETED: "The agent said goodbye and hung up.",
     EndReason.AGENT_HUNG_UP: "The agent hung up.",
     EndReason.CALLER_HUNG_UP: "You hung up.",
     EndReason.LIMIT_REACHED: "The time limit of the workflow ended the call.",

@@ -16,14 +16,23 @@ from thirdring.journal import Entry
 
 __all__ = ["comparable"]
 
-_TIMES = frozenset({"at", "started_at", "ended_at", "milliseconds"})
+_TIMES = frozenset(
+    {
+        *("at", "started_at", "ended_at", "milliseconds"),
+        *("offset", "started_offset", "ended_offset", "monotonic", "boot", "writer"),
+    }
+)
 _IDS = frozenset({"id", "call_id", "sip_call_id", "trunk_id", "rule_id", "turn_id", "job"})
-_KINDS = ("opened", "answered", "turn", "tool", "digit", "latency", "usage", "fault", "ended")
+_KINDS = (
+    *("opened", "answered", "turn", "tool_begun", "tool"),
+    *("digit", "latency", "usage", "fault", "ended"),
+)
+_ROUTE = ("business", "line", "workflow", "model", "room", "job")
 
 
 def comparable(entries: Iterable[Entry]) -> list[Any]:
     """Return what the call of another caller, at another time, by another SIP side has too."""
-    dumped = [entry.model_dump(mode="json") for entry in entries]
+    dumped = _taken([entry.model_dump(mode="json") for entry in entries])
     dumped.sort(key=lambda entry: _KINDS.index(entry["kind"]))
     caller = dumped[0].get("leg", {}).get("caller")
     numbers: dict[str, int] = {}
@@ -50,6 +59,14 @@ def comparable(entries: Iterable[Entry]) -> list[Any]:
     latencies = [entry for entry in found if entry["kind"] == "latency"]
     rest = [entry for entry in found if entry["kind"] not in {"usage", "latency"}]
     return [*rest, sorted(usage), sorted(map(repr, latencies))]
+
+
+def _taken(dumped: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return entries as they are where the job itself opened the journal."""
+    for entry in dumped:
+        if entry["kind"] == "handed_over":
+            dumped[0] |= {name: entry[name] for name in _ROUTE}
+    return [entry for entry in dumped if entry["kind"] != "handed_over"]
 
 
 def _lasting(value: dict[str, Any]) -> list[tuple[str, Any]]:

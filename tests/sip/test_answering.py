@@ -144,7 +144,7 @@ async def test_the_agent_hangs_up_after_its_goodbye(calling: Calls, model: Scrip
         await call.utter()
         entries = await call.job.finish()
         assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
-    assert ending(entries) is EndReason.AGENT_HUNG_UP
+    assert ending(entries) is EndReason.COMPLETED
     last = turns(entries)[-1]
     assert (last.text.endswith("Goodbye."), last.interrupted) == (True, False)
     ended = entries[-1]

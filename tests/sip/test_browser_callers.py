@@ -117,11 +117,11 @@ async def test_a_browser_is_shown_what_happens(stack: Stack) -> None:
         await browser.says("Thank you, goodbye.")
         assert await asyncio.wait_for(browser.gone, HANG) == rtc.DisconnectReason.ROOM_DELETED
         assert (await browser.until(type="latency", kind="reply"))["milliseconds"] > 0
-        ended = {"type": "ended", "reason": "agent_hung_up", "detail": None}
+        ended = {"type": "ended", "reason": "completed", "detail": None}
         assert [event for event in browser.events if event["type"] == "ended"] == [ended]
         await freed(stack, "the agent hung up")
     record = await record_of(stack, minted)
-    assert record.ending.reason is EndReason.AGENT_HUNG_UP
+    assert record.ending.reason is EndReason.COMPLETED
     typed = [turn.text for turn in record.turns if turn.role is Role.CALLER]
     assert typed == ["What are your opening hours?", "Thank you, goodbye."]
 

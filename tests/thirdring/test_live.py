@@ -18,7 +18,9 @@ from thirdring.live import LiveCall
 from thirdring.watching import Happening, HasEnded, IsRefused
 
 OURS = {
+    EndReason.COMPLETED,
     EndReason.AGENT_HUNG_UP,
+    EndReason.REFUSED,
     EndReason.NOT_IN_SERVICE,
     EndReason.MODEL_FAILED,
     EndReason.LIMIT_REACHED,

@@ -59,13 +59,6 @@ def test_a_call_without_an_ending_was_interrupted() -> None:
     assert (record.ended_at, record.duration_seconds) == (at(3), 2.0)
 
 
-def test_a_torn_line_shows_that_the_writer_lived_longer() -> None:
-    """A later sign of life moves the end, an earlier one and a known ending do not."""
-    assert build((opened(), spoken(2)), last_written_at=at(9)).ended_at == at(9)
-    assert build((opened(), spoken(2)), last_written_at=at(1)).ended_at == at(3)
-    assert build((opened(), ended(2)), last_written_at=at(9)).ended_at == at(2)
-
-
 def test_the_first_ending_counts() -> None:
     """Entries behind an ending are no part of the call."""
     record = build((opened(), ended(2), spoken(3), ended(9, EndReason.LIMIT_REACHED)))

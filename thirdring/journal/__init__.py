@@ -21,7 +21,7 @@ from thirdring.journal.entries import (
 from thirdring.journal.opening import file_name
 from thirdring.journal.reading import JournalContents, has_ended, is_owned, parse, read
 from thirdring.journal.ringing import Ringing
-from thirdring.journal.waking import listen, wake
+from thirdring.journal.waking import wake
 from thirdring.journal.writer import Writer
 from thirdring.journal.writing import Journal
 
@@ -48,7 +48,6 @@ __all__ = [
     "has_ended",
     "is_owned",
     "line",
-    "listen",
     "parse",
     "parse_entry",
     "read",

@@ -110,7 +110,9 @@ class Ringing:
         Raises:
             OSError: The disk is full or fails; the call is released all the same.
         """
-        return self._close(Ended(at=ending.at, ending=ending))
+        now = offset(zero(self.opened))
+        ending = ending.model_copy(update={"offset": now})
+        return self._close(Ended(at=ending.at, offset=now, ending=ending))
 
     def elsewhere(self) -> bool:
         """Leave the call to a job that keeps its journal on another machine, and release it.
@@ -121,7 +123,7 @@ class Ringing:
         Raises:
             OSError: As `end` does.
         """
-        return self._close(Elsewhere(at=datetime.now(UTC)))
+        return self._close(Elsewhere(at=datetime.now(UTC), offset=offset(zero(self.opened))))
 
     def _close(self, entry: Ended | Elsewhere) -> bool:
         try:
@@ -137,8 +139,7 @@ class Ringing:
             data = self.path.read_bytes()
             if parse(data).ended:
                 return False
-            since = offset(zero(self.opened))
-            append_durably(journal.descriptor, data, entry.model_copy(update={"offset": since}))
+            append_durably(journal.descriptor, data, entry)
             return True
 
 

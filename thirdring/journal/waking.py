@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["listen", "wake"]
+__all__ = ["wake"]
 
 _NAME = "courier.sock"
 
@@ -22,28 +22,6 @@ def wake(folder: Path) -> None:
     ):
         sender.settimeout(0)
         sender.sendto(b"", address)
-
-
-def listen(folder: Path) -> socket.socket:
-    """Return a socket that gets an empty datagram when a journal in `folder` is closed.
-
-    One per home listens: the last one. It does not block.
-
-    Raises:
-        OSError: The socket cannot be made.
-    """
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        receiver.settimeout(0)
-        with suppress(FileNotFoundError):
-            (folder.parent / _NAME).unlink()
-        with _address(folder) as address:
-            receiver.bind(address)
-    except OSError:
-        receiver.close()
-        raise
-    return receiver
 
 
 @contextmanager

@@ -9,11 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from thirdring.calls import Ending
+from thirdring.calls import Ending, ToolUse, Turn
 from thirdring.errors import CallTaken
 from thirdring.journal.claiming import no_claim
 from thirdring.journal.durable import DurableFile
-from thirdring.journal.entries import Ended, Entry, Opened, line
+from thirdring.journal.entries import (
+    Ended,
+    Entry,
+    Opened,
+    ToolBegun,
+    ToolUsed,
+    TurnSpoken,
+    line,
+)
 from thirdring.journal.locks import PATIENCE_SECONDS, Lock
 from thirdring.journal.opening import (
     append_durably,
@@ -128,11 +136,27 @@ class Journal:
         if self._ended is not None:
             logger.debug("%s: %s after the ending is ignored", self._path.name, entry.kind)
             return
-        if entry.offset is None:
-            entry = entry.model_copy(update={"offset": self.offset()})
-        self._file.append(line(entry))
+        self._file.append(line(self._with_offsets(entry)))
         if isinstance(entry, Ended):
             self._ended = entry.ending
+
+    def _with_offsets(self, entry: Entry) -> Entry:
+        match entry:
+            case TurnSpoken(turn=spoken):
+                inner: dict[str, object] = {"turn": self._span(spoken)}
+            case ToolBegun(use=use) | ToolUsed(use=use):
+                inner = {"use": self._span(use)}
+            case Ended(ending=ending):
+                over = self.offset(ending.at) if ending.offset is None else ending.offset
+                inner = {"ending": ending.model_copy(update={"offset": over})}
+            case _:
+                inner = {}
+        return entry.model_copy(update={"offset": self.offset(), **inner})
+
+    def _span(self, part: Turn | ToolUse) -> Turn | ToolUse:
+        ended = None if part.ended_at is None else self.offset(part.ended_at)
+        offsets = {"started_offset": self.offset(part.started_at), "ended_offset": ended}
+        return part.model_copy(update=offsets)
 
     async def flush(self) -> None:
         """Wait until every entry so far is durable."""

@@ -105,7 +105,10 @@ export const PROBLEMS = {
 // The reasons of a record (docs/records.md); those that are nobody's fault are no problem.
 export const ENDINGS = {
   caller_hung_up: "You hung up.",
-  agent_hung_up: "The agent said goodbye and hung up.",
+  completed: "The agent said goodbye and hung up.",
+  agent_hung_up: "The agent hung up.",
+  transferred: "The call was put through.",
+  refused: "The call could not be taken.",
   limit_reached: "The call reached its time limit.",
   abandoned: "You hung up before the call was answered.",
   removed: "The room was closed.",

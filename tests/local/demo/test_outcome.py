@@ -95,7 +95,7 @@ class Journal:
             "book_appointment": tool(6, "book_appointment", result=BOOKED),
             "reference": agent_says(7, "Your reference is RC-1001."),
             "end_call": tool(8, "end_call"),
-            "ended": ended(9, EndReason.AGENT_HUNG_UP),
+            "ended": ended(9, EndReason.COMPLETED),
         }
     )
 

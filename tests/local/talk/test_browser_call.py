@@ -82,4 +82,4 @@ async def test_the_agent_ends_the_call(stack: Stack, tmp_path: Path) -> None:
     sys.stdout.write(f"slot free {freed:.2f} s after the end\n")
     assert ending == "The agent said goodbye and hung up."
     assert "Goodbye" in last
-    assert record.ending.reason == "agent_hung_up"
+    assert record.ending.reason == "completed"

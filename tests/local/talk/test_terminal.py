@@ -129,9 +129,9 @@ async def test_an_agent_that_hangs_up_ends_the_talk(
     code, shown = await talking("Thank you, goodbye.", "What are your opening hours?")
     assert code == 0
     assert "Goodbye.\n" in shown
-    assert "The agent hung up." in shown
+    assert "The agent said goodbye and hung up." in shown
     assert "opening hours" not in shown
-    assert ending(entries(tmp_path)) is EndReason.AGENT_HUNG_UP
+    assert ending(entries(tmp_path)) is EndReason.COMPLETED
 
 
 async def test_programs_get_one_object_per_event(talking: Talking, model: ScriptedModel) -> None:
@@ -287,11 +287,11 @@ def test_a_script_books_by_pipe_and_the_record_arrives(stack: Stack) -> None:
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert "book_appointment" in run.stdout
-    assert "The agent hung up." in run.stdout
+    assert "The agent said goodbye and hung up." in run.stdout
     assert "\x1b" not in run.stdout
     (call_id,) = re.findall(r"(talk-[0-9a-f]+)\.jsonl", run.stdout)
     record = record_of(stack, call_id)
-    assert record.ending.reason is EndReason.AGENT_HUNG_UP
+    assert record.ending.reason is EndReason.COMPLETED
     assert "book_appointment" in [use.name for use in record.tool_uses]
 
 
