@@ -1,0 +1,128 @@
+"""Sending records again: what that would do, and doing it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+from rich.console import Console
+
+from thirdring.home import Home
+from thirdring.journal import wake
+from thirdring.records.screen import json_text
+from thirdring.records.selecting import the_call
+from thirdring.settings import Settings
+from thirdring.store import Store
+from thirdring.store.delivery import Endpoint
+from thirdring.store.history import Selection
+from thirdring.store.replaying import Plan, Wanted, plan, replay
+
+__all__ = ["Done", "endpoints_of", "run_replay", "show_replay", "wanted"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a replay did, or, unless `done`, what it would do to how many records."""
+
+    plan: Plan
+    records: int
+    done: bool
+
+
+def endpoints_of(settings: Settings) -> frozenset[Endpoint]:
+    """Return where records can go."""
+    return frozenset(
+        Endpoint(business.slug, sink)
+        for business in settings.businesses
+        for sink in business.sink_names
+    )
+
+
+async def wanted(
+    store: Store,
+    home: Home,
+    chosen: Selection,
+    configured: AbstractSet[Endpoint],
+    *,
+    call: str | None,
+    sink: str | None,
+    undelivered: bool,
+) -> Wanted:
+    """Return which deliveries are meant.
+
+    Raises:
+        PhoneError: There is no such call.
+    """
+    call_id = None if call is None else (await the_call(store, home, call)).call_id
+    return Wanted(chosen, configured, call_id=call_id, sink=sink, undelivered=undelivered)
+
+
+async def run_replay(store: Store, home: Home, wanted: Wanted, now: datetime, *, yes: bool) -> Done:
+    """Make deliveries due and wake the courier; for more than one record only with `yes`."""
+    found = await plan(store, wanted, now)
+    records = len({item.call_id for item in found.deliveries})
+    if not records or (records > 1 and not yes):
+        return Done(found, records, done=not records)
+    found = await replay(store, wanted, now)
+    wake(home.journals)
+    return Done(found, len({item.call_id for item in found.deliveries}), done=True)
+
+
+def show_replay(out: Console, done: Done, *, as_json: bool) -> None:
+    """Print what was done, or what would be."""
+    if as_json:
+        out.file.write(f"{json_text(_document(done), indent=2)}\n")
+        return
+    for line in _lines(done):
+        out.print(line, soft_wrap=True)
+
+
+def _lines(done: Done) -> Iterator[str]:
+    found = done.plan
+    if not found.deliveries:
+        yield "nothing to send again"
+    counted = Counter((item.endpoint, item.state) for item in found.deliveries)
+    for (endpoint, state), count in sorted(counted.items(), key=str):
+        before = "never sent there" if state is None else f"so far {state}"
+        verb = "due now" if done.done else "would be due"
+        yield f"{_named(endpoint)}: {_counted(count)} {verb}, {before}"
+    for endpoint in found.unparked:
+        verb = "is tried again" if done.done else "would be tried again"
+        yield f"{_named(endpoint)} {verb}, although it answered 410"
+    for endpoint in found.unconfigured:
+        yield f"{_named(endpoint)} is left alone: the configuration does not name it any more"
+    if found.under_way:
+        yield f"{_counted(found.under_way)} left alone: just being sent"
+    if not done.done:
+        yield f"Nothing has been done: say --yes to send {_counted(done.records)}."
+
+
+def _named(endpoint: Endpoint) -> str:
+    return f"{endpoint.business}/{endpoint.sink}"
+
+
+def _counted(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
+
+
+def _document(done: Done) -> JsonValue:
+    return {
+        "done": done.done,
+        "records": done.records,
+        "deliveries": [
+            {
+                "call_id": item.call_id,
+                "business": item.endpoint.business,
+                "sink": item.endpoint.sink,
+                "state": item.state,
+            }
+            for item in done.plan.deliveries
+        ],
+        "under_way": done.plan.under_way,
+        "unconfigured": [[*endpoint] for endpoint in done.plan.unconfigured],
+        "unparked": [[*endpoint] for endpoint in done.plan.unparked],
+    }
