@@ -77,4 +77,4 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_new ON deliveries (business, sink, due_at) WHERE state = 'pending' AND attempts = 0;
 CREATE INDEX deliveries_again ON deliveries (business, sink, due_at) WHERE state = 'pending' AND attempts > 0;
 CREATE INDEX deliveries_leased ON deliveries (leased_by) WHERE leased_by IS NOT NULL;
-CREATE INDEX deliveries_by_state ON deliveries (state, business, sink);
+CREATE INDEX deliveries_by_state ON deliveries (state, settled_at);
