@@ -187,7 +187,7 @@ def gateway(
     if port is not None:
         changed = settings.gateway.model_copy(update={"port": port})
         settings = settings.model_copy(update={"gateway": changed})
-    asyncio.run(serve(settings, LiveKitAccess.from_environment(os.environ)))
+    asyncio.run(serve(settings, LiveKitAccess.from_environment(os.environ), _home()))
 
 
 @app.command()

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -22,7 +23,7 @@ from thirdring.calls import EndReason, Leg, LegKind, e164
 from thirdring.clock import Clock
 from thirdring.errors import CallError, CallTaken
 from thirdring.fixed_lines import FixedLine, play_into_room
-from thirdring.home import Home
+from thirdring.home import ATTRIBUTE, Home
 from thirdring.journal import Journal, Opened
 from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 _ARRIVAL_SECONDS: Final = 10.0
 """How long the caller's participant may take to show itself; it is there before the dispatch."""
+
+_SAYING_SECONDS: Final = 1.0
+"""How long livekit-server may take to show an attribute to the others."""
 
 _LIVE_CALL: Final = "live_call"
 
@@ -139,8 +143,10 @@ async def answer(ctx: JobContext, board: Switchboard, typist: Typist | None = No
         route = error
     try:
         live = await _open(desk, leg, route)
-    except CallTaken:
-        logger.info("another job has this call")
+    except CallTaken as error:
+        logger.info("not our call: %s", error)
+        if leg.identity not in ctx.room.remote_participants:
+            await ctx.delete_room()
         ctx.shutdown("taken")
         return
     except OSError:
@@ -213,18 +219,28 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
         room=ctx.room.name,
         job=ctx.job.id,
     )
-    journal = await asyncio.to_thread(Journal.create, board.home.journals, opened)
+    journal = await asyncio.to_thread(Journal.take, board.home.journals, opened)
     live = LiveCall(journal, desk.far_end(leg), board.clock, over=desk.over)
     ctx.proc.userdata[_LIVE_CALL] = live
     if leg.kind is LegKind.CONSOLE:
         return live
     participant = ctx.room.remote_participants.get(leg.identity)
-    if participant is not None:
-        events = CallerEvents(answered=live.answered, digit=live.digit, left=live.end)
-        follow(ctx.room, participant, events)
-    else:
+    if participant is None:
         live.end(EndReason.ABANDONED)
+        return live
+    events = CallerEvents(answered=live.answered, digit=live.digit, left=live.end)
+    follow(ctx.room, participant, events)
+    sip_side = participant.attributes.get(ATTRIBUTE)
+    if sip_side is not None and sip_side != board.home.id:
+        await _say_where(ctx, board.home)
     return live
+
+
+async def _say_where(ctx: JobContext, home: Home) -> None:
+    """Tell a gateway on another machine that the call has its journal here."""
+    with suppress(TimeoutError):  # then the room has gone, or livekit-server
+        async with asyncio.timeout(_SAYING_SECONDS):
+            await ctx.room.local_participant.set_attributes({inbound.JOURNAL_ATTRIBUTE: home.id})
 
 
 async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:

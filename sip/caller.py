@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from livekit import rtc
 
-from sip.inbound import CallStatus, call_status, caller_left
+from sip.inbound import CallStatus, Departure, call_status, caller_left, ending_said
 from thirdring.calls import EndReason
 
 __all__ = ["CallerEvents", "arrival", "follow"]
@@ -83,19 +83,22 @@ class _Follower:
         self._participant = participant
         self._identity = participant.identity
         self._events = events
+        self._phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
         self._answered = False
         self._left = False
 
-    def check_answer(self) -> None:
-        phone = self._participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
+    def check_status(self) -> None:
         status = call_status(self._participant.attributes)
-        if not self._answered and (not phone or status is CallStatus.ACTIVE):
+        if self._phone and status is CallStatus.HANGUP:
+            # Either SIP side says so before it leaves the room, which takes it up to 100 ms more.
+            self.leave(rtc.DisconnectReason.CLIENT_INITIATED)
+        elif not self._answered and (not self._phone or status is CallStatus.ACTIVE):
             self._answered = True
             self._events.answered()
 
     def on_attributes(self, _changed: dict[str, str], participant: rtc.Participant) -> None:
         if participant.identity == self._identity:
-            self.check_answer()
+            self.check_status()
 
     def on_digit(self, digit: rtc.SipDTMF) -> None:
         ours = digit.participant is not None and digit.participant.identity == self._identity
@@ -121,15 +124,19 @@ class _Follower:
     def leave(self, reason: rtc.DisconnectReason.ValueType | None) -> None:
         if not self._left:
             self._left = True
-            twice = reason == rtc.DisconnectReason.DUPLICATE_IDENTITY
-            detail = "somebody joined with the same identity" if twice else None
-            self._events.left(caller_left(reason, answered=self._answered), detail)
+            self._events.left(*self._departure(reason))
+
+    def _departure(self, reason: rtc.DisconnectReason.ValueType | None) -> Departure:
+        # A browser may give itself what attributes it likes.
+        said = ending_said(self._participant.attributes) if self._phone else None
+        return said or caller_left(reason, answered=self._answered)
 
 
 def follow(room: rtc.Room, participant: rtc.RemoteParticipant, events: CallerEvents) -> None:
     """Report what happens to this participant for as long as the room is connected.
 
-    A phone is answered when `sip.callStatus` says `active`; others are there to hear at once.
+    A phone is answered when `sip.callStatus` says `active`, and gone when it says `hangup`; others
+    are there to hear at once.
     """
     follower = _Follower(participant, events)
     room.on("participant_attributes_changed", follower.on_attributes)
@@ -137,4 +144,4 @@ def follow(room: rtc.Room, participant: rtc.RemoteParticipant, events: CallerEve
     room.on("participant_connected", follower.on_connected)
     room.on("participant_disconnected", follower.on_disconnected)
     room.on("disconnected", follower.leave)
-    follower.check_answer()
+    follower.check_status()

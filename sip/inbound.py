@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from livekit import rtc
 
 from thirdring.calls import EndReason, Leg, LegKind, e164
 
-__all__ = ["CallStatus", "Participant", "call_status", "caller_left", "leg"]
+__all__ = [
+    "ENDING_ATTRIBUTE",
+    "JOURNAL_ATTRIBUTE",
+    "CallStatus",
+    "Departure",
+    "Participant",
+    "call_status",
+    "caller_left",
+    "ending_said",
+    "leg",
+    "phone_leg",
+    "say_ending",
+]
+
+ENDING_ATTRIBUTE: Final = "thirdring.ending"
+"""Under this attribute our gateway says why it leaves, where its leaving alone would not tell."""
+
+JOURNAL_ATTRIBUTE: Final = "thirdring.journal"
+"""Under this attribute an agent says the id of the home that it has opened the call's journal in,
+when that is not the home of our gateway."""
 
 
 class Participant(Protocol):
@@ -45,11 +64,21 @@ def leg(participant: Participant, room: str) -> Leg:
     named_here = f"{room}-{participant.sid}"
     if participant.kind != rtc.ParticipantKind.PARTICIPANT_KIND_SIP:
         return Leg(call_id=named_here, kind=LegKind.BROWSER, identity=participant.identity)
-    attributes = participant.attributes
+    return phone_leg(participant.identity, participant.attributes, otherwise=named_here)
+
+
+def phone_leg(identity: str, attributes: Mapping[str, str], *, otherwise: str) -> Leg:
+    """Return the leg of a phone from the attributes that its SIP side gives it.
+
+    Args:
+        identity: The participant's.
+        attributes: As livekit-sip names them.
+        otherwise: The id of a call that SIP does not name.
+    """
     return Leg(
-        call_id=attributes.get("sip.callID") or named_here,
+        call_id=attributes.get("sip.callID") or otherwise,
         kind=LegKind.SIP,
-        identity=participant.identity,
+        identity=identity,
         caller=e164(attributes.get("sip.phoneNumber", "")),
         called=e164(attributes.get("sip.trunkPhoneNumber", "")),
         sip_call_id=attributes.get("sip.callIDFull") or None,
@@ -89,10 +118,37 @@ _REMOVALS = frozenset(
 )
 
 
-def caller_left(reason: rtc.DisconnectReason.ValueType | None, *, answered: bool) -> EndReason:
+class Departure(NamedTuple):
+    """Why a call ended, and a line for people where it needs one."""
+
+    reason: EndReason
+    detail: str | None = None
+
+
+def caller_left(reason: rtc.DisconnectReason.ValueType | None, *, answered: bool) -> Departure:
     """Return why the call ended when its caller left the room for this reason."""
+    if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
+        return Departure(EndReason.REMOVED, "somebody joined with the same identity")
     if reason in _REMOVALS:
-        return EndReason.REMOVED
+        return Departure(EndReason.REMOVED)
+    if reason in _MEDIA_FAILURES and not answered:
+        # A caller who gives up makes the SIP side leave in good order.
+        return Departure(EndReason.INTERRUPTED, "the SIP side was lost while the phone rang")
     if not answered:
-        return EndReason.ABANDONED
-    return EndReason.MEDIA_TIMEOUT if reason in _MEDIA_FAILURES else EndReason.CALLER_HUNG_UP
+        return Departure(EndReason.ABANDONED)
+    lost = reason in _MEDIA_FAILURES
+    return Departure(EndReason.MEDIA_TIMEOUT if lost else EndReason.CALLER_HUNG_UP)
+
+
+def say_ending(departure: Departure) -> dict[str, str]:
+    """Return the attribute by which our gateway says why it leaves."""
+    return {ENDING_ATTRIBUTE: f"{departure.reason} {departure.detail or ''}".strip()}
+
+
+def ending_said(attributes: Mapping[str, str]) -> Departure | None:
+    """Return what our gateway has said of the end; None when it said nothing that we know."""
+    reason, _, detail = attributes.get(ENDING_ATTRIBUTE, "").partition(" ")
+    try:
+        return Departure(EndReason(reason), detail or None)
+    except ValueError:
+        return None

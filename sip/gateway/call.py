@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -15,10 +17,12 @@ from livekit import rtc
 
 from sip.gateway.audio import CallerVoice, RoomVoices
 from sip.gateway.core import Core
-from sip.gateway.ending import End, Farewell, farewell
+from sip.gateway.ending import End, Farewell, departure, farewell, is_said
 from sip.gateway.hold import expect_media
 from sip.gateway.invitation import CallStatus, Invitation, masked
+from sip.gateway.journal import CallJournal
 from sip.gateway.room import DIGIT_CODES, CallRoom, Unreachable
+from sip.inbound import JOURNAL_ATTRIBUTE, Departure, say_ending
 
 __all__ = ["BridgedCall", "Patience"]
 
@@ -26,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 _AGENT: Final = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 _AUDIO: Final = rtc.TrackKind.KIND_AUDIO
+_JOB_CHECK: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,14 @@ class Patience:
     farewell: float = 1.5
 
 
+class _Wait(Enum):
+    """How a wait for the agent ended."""
+
+    HEARD = "its audio is there"
+    LATE = "it has not come in time"
+    LOST = "its job has died"
+
+
 class _Over(Exception):
     """Ends the tasks of a call that is over."""
 
@@ -64,12 +77,15 @@ class BridgedCall:
         sip: baresip.Call,
         room: CallRoom,
         invitation: Invitation,
+        *,
+        journal: CallJournal,
         patience: Patience,
         core: Core,
     ) -> None:
         self._sip = sip
         self._room = room
         self._invitation = invitation
+        self._journal = journal
         self._patience = patience
         self._core = core
         self._started = time.monotonic()
@@ -89,11 +105,12 @@ class BridgedCall:
 
     async def run(self) -> None:
         """Carry the call until either side ends it; leaves both sides tidy, whatever happens."""
-        end = End.STOPPED
+        end, detail = End.STOPPED, None
+        self._journal.open()
         try:
             end = await self._bridge()
         except* Unreachable as group:
-            end = End.FAILED
+            end, detail = End.FAILED, "livekit-server does not serve the call"
             problem = "; ".join(str(error) or "no answer in time" for error in group.exceptions)
             logger.error(  # noqa: TRY400  (where the server is, is no defect of the code)
                 "gateway call failed: livekit-server does not serve it (%s); is it up, and do "
@@ -106,7 +123,8 @@ class BridgedCall:
             logger.exception("gateway call failed", extra=self._fields())
         finally:
             self._log("gateway call ended", reason=end.value)
-            await self._part(farewell(end, answered=self._answered))
+            why = departure(end, answered=self._acknowledged.is_set(), detail=detail)
+            await self._part(farewell(end, answered=self._answered), why, said=is_said(end))
 
     async def _bridge(self) -> End:
         try:
@@ -132,6 +150,7 @@ class BridgedCall:
             # The caller gave up this very moment; the event that says so is on its way.
             return
         self._answered = True
+        self._journal.answered()
         self._log("gateway call answered")
         group.create_task(self._follow_holds())
         # The stack sends no audio before the ACK: until a lost one has been sent again, half a
@@ -144,20 +163,31 @@ class BridgedCall:
         self._end(End.AGENT_GONE if self._connected else End.ROOM_LOST)
 
     async def _agent_came(self) -> bool:
-        if await self._heard_in_time():
-            return True
-        if not self._room.has_agent:
-            self._log("no agent for the gateway's call, dispatching once more")
+        wait = await self._wait_for_agent()
+        if wait is _Wait.LATE and self._room.has_agent:
+            wait = await self._wait_for_agent()
+        elif wait is not _Wait.HEARD:
+            # Of a job whose process has died livekit-server shows the agent for a while longer.
+            self._log("no agent for the gateway's call, dispatching once more", why=wait.value)
             await self._room.dispatch_again()
-        return await self._heard_in_time()
+            wait = await self._wait_for_agent()
+        return wait is _Wait.HEARD
 
-    async def _heard_in_time(self) -> bool:
-        try:
+    async def _wait_for_agent(self) -> _Wait:
+        """Wait for the agent's audio, but not for that of a job that has died."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._patience.agent):
-                await self._audible.wait()
-        except TimeoutError:
-            return False
-        return True
+                while not await self._heard_within(_JOB_CHECK):
+                    if await self._journal.job_has_died():
+                        return _Wait.LOST
+                return _Wait.HEARD
+        return _Wait.LATE
+
+    async def _heard_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._audible.wait()
+        return False
 
     async def _until_alone(self) -> None:
         """Wait until nobody to talk to was in the room for a while."""
@@ -227,6 +257,11 @@ class BridgedCall:
             if dtmf.digit in DIGIT_CODES:
                 self._ordered.put_nowait(dtmf.digit)
 
+        @room.on("participant_attributes_changed")
+        def changed(_: dict[str, str], who: rtc.Participant) -> None:
+            if who.kind == _AGENT and who.attributes.get(JOURNAL_ATTRIBUTE):
+                self._journal.seen_elsewhere()
+
         room.on("participant_connected", lambda _: self._people_changed.set())
         room.on("participant_disconnected", lambda _: self._people_changed.set())
         room.on("reconnecting", lambda: self._connection(up=False))
@@ -256,15 +291,18 @@ class BridgedCall:
         if not self._ended.done():
             self._ended.set_result(end)
 
-    async def _part(self, todo: Farewell) -> None:
-        """Take leave of both sides; a cancellation waits until that is done.
+    async def _part(self, todo: Farewell, why: Departure, *, said: bool) -> None:
+        """Take leave of both sides and of the journal; a cancellation waits until that is done.
 
         Cut short, it could abandon a connection half way, and for that the SDK ends the process:
         "timed out waiting for ReadyForRoomEventRequest", then SIGTERM.
         """
         parting = asyncio.ensure_future(
             asyncio.gather(
-                self._part_from_caller(todo), self._part_from_room(todo), return_exceptions=True
+                self._part_from_caller(todo),
+                self._part_from_room(todo, say_ending(why) if said else {}),
+                self._journal.over(why),
+                return_exceptions=True,
             )
         )
         try:
@@ -287,10 +325,10 @@ class BridgedCall:
                 return
             await self._closed.wait()
 
-    async def _part_from_room(self, todo: Farewell) -> None:
+    async def _part_from_room(self, todo: Farewell, said: dict[str, str]) -> None:
         await self._room.settle()
         async with asyncio.timeout(self._patience.farewell):
-            await self._room.leave(CallStatus.HANGUP if todo.leave else None)
+            await self._room.leave(said if todo.leave else None)
             if todo.delete:
                 await self._room.delete()
 

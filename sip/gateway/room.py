@@ -7,6 +7,8 @@ import atexit
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -16,8 +18,9 @@ from sip.gateway.audio import SAMPLE_RATE
 from sip.gateway.invitation import CallStatus, Invitation
 from thirdring import AGENT_NAME
 from thirdring.access import LiveKitAccess
+from thirdring.home import ATTRIBUTE
 
-__all__ = ["DIGIT_CODES", "CallRoom", "Unreachable"]
+__all__ = ["DIGIT_CODES", "CallRoom", "Rooms", "Unreachable"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +47,20 @@ _ANSWER: Final = 3.0
 _JOIN: Final = 5.0
 
 
+@dataclass(frozen=True)
+class Rooms:
+    """Where rooms are made.
+
+    Attributes:
+        server: The API of the server that `access` leads to.
+        home: The id of the home that our journals are in.
+    """
+
+    access: LiveKitAccess
+    server: api.LiveKitAPI
+    home: str
+
+
 class CallRoom:
     """Our participant in the room of one call.
 
@@ -52,11 +69,10 @@ class CallRoom:
         source: What the caller says goes in here.
     """
 
-    def __init__(
-        self, access: LiveKitAccess, server: api.LiveKitAPI, invitation: Invitation
-    ) -> None:
-        self._access = access
-        self._server = server
+    def __init__(self, rooms: Rooms, invitation: Invitation) -> None:
+        self._access = rooms.access
+        self._server = rooms.server
+        self._home = rooms.home
         self._invitation = invitation
         self.room = rtc.Room()
         # No queue: 10 ms frames go straight to the encoder, 15 ms earlier on average.
@@ -104,7 +120,7 @@ class CallRoom:
             .with_kind("sip")
             .with_identity(invitation.identity)
             .with_name(invitation.name)
-            .with_attributes(invitation.attributes(CallStatus.RINGING))
+            .with_attributes({**invitation.attributes(CallStatus.RINGING), ATTRIBUTE: self._home})
             .with_grants(grants)
             .to_jwt()
         )
@@ -131,9 +147,10 @@ class CallRoom:
                 api.CreateAgentDispatchRequest(agent_name=AGENT_NAME, room=name)
             )
 
-    async def tell(self, status: CallStatus) -> None:
-        """Change `sip.callStatus`."""
-        await self.room.local_participant.set_attributes({"sip.callStatus": status.value})
+    async def tell(self, status: CallStatus, said: Mapping[str, str] | None = None) -> None:
+        """Change `sip.callStatus`, and with it what else there is to say."""
+        attributes = {"sip.callStatus": status.value, **(said or {})}
+        await self.room.local_participant.set_attributes(attributes)
 
     async def press(self, digit: str) -> None:
         """Publish a digit that the caller pressed."""
@@ -146,16 +163,20 @@ class CallRoom:
             if not self._entering.cancelled():
                 self._entering.exception()
 
-    async def leave(self, status: CallStatus | None) -> None:
-        """Say `status`, if any, and leave as a client that hangs up does (CLIENT_INITIATED)."""
+    async def leave(self, said: Mapping[str, str] | None) -> None:
+        """Leave as a client that hangs up does (CLIENT_INITIATED).
+
+        Args:
+            said: Goes with `hangup`; when None, nothing is said at all.
+        """
         try:
             if self.room.isconnected():
-                if status is not None:
+                if said is not None:
                     # While the SDK reconnects nobody answers. Not to leave then would bring our
                     # participant back, without a caller, as soon as livekit-server is.
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_LAST_WORD):
-                            await self.tell(status)
+                            await self.tell(CallStatus.HANGUP, said)
                 await self.room.disconnect()
         finally:
             await self.source.aclose()

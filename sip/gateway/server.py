@@ -1,4 +1,4 @@
-"""The gateway itself: listens, admits, and runs one `BridgedCall` per call."""
+"""The gateway itself: the SIP stack, its lines, and the desk that takes their calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
@@ -14,37 +14,34 @@ import baresip
 from baresip import BaresipError
 from livekit import api
 
-from sip.gateway.addresses import (
-    GatewayAddress,
-    IPNetwork,
-    allowed_networks,
-    free_port,
-    is_allowed,
-    is_own,
-)
-from sip.gateway.call import BridgedCall, Patience
+from sip.gateway.addresses import GatewayAddress, allowed_networks, free_port
+from sip.gateway.call import Patience
 from sip.gateway.core import Core
+from sip.gateway.desk import Desk, Records
 from sip.gateway.interfaces import follow_interfaces
-from sip.gateway.invitation import invitation, masked
-from sip.gateway.room import CallRoom
-from sip.gateway.trace import InviteTrace, Origin
+from sip.gateway.room import Rooms
+from sip.gateway.trace import InviteTrace
 from thirdring.access import LiveKitAccess
-from thirdring.calls import PhoneNumber
+from thirdring.clock import SystemClock
 from thirdring.errors import PartError
-from thirdring.settings import GatewaySettings, Settings
+from thirdring.home import Home
+from thirdring.settings import Business, GatewaySettings, Line, Settings
 
 __all__ = ["serve"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_HANDLES: Final = 1000
-_SOURCE_WAIT: Final = 0.5
-_UNSEEN: Final = "its INVITE is longer than 8 kB, and where it came from cannot be seen"
+_MOST_REFUSED: Final = 64
+"""Calls beyond `max_calls` that may be on their way to a refusal, and a record, at one time."""
+
+_PORTS_PER_CALL: Final = 4
 
 
 async def serve(
     settings: Settings,
     access: LiveKitAccess,
+    home: Home,
     *,
     on_ready: Callable[[GatewayAddress], None] | None = None,
     patience: Patience | None = None,
@@ -54,18 +51,22 @@ async def serve(
     On cancellation all calls are hung up and all rooms left. Only one gateway can run in a process.
 
     Args:
+        home: Where the journals of calls are opened; the worker's and the Courier's, too.
         on_ready: Called once, when calls are taken.
         patience: How long to wait for what.
 
     Raises:
-        ConfigError: It would listen for others than this machine without `allowed_addresses`.
+        ConfigError: It would listen for others than this machine without `allowed_addresses`, or
+            the home cannot be used.
         PartError: The port is taken, or the SIP stack did not start or died.
     """
     patience = patience or Patience()
     gateway = settings.gateway
     networks = allowed_networks(gateway)
     address = GatewayAddress(gateway.host, free_port(gateway.host, gateway.port))
-    lines = [line.number for business in settings.businesses for line in business.lines]
+    lines = [(business, line) for business in settings.businesses for line in business.lines]
+    at_once = _calls_at_once(gateway, len(lines))
+    records = Records(home, SystemClock())
     trace = InviteTrace(asyncio.get_running_loop())
     failure: PartError | None = None
     try:
@@ -73,12 +74,13 @@ async def serve(
             api.LiveKitAPI(
                 access.url, access.api_key, access.api_secret.get_secret_value()
             ) as server,
-            _stack(gateway, address, patience, trace) as (runtime, core),
+            _stack(gateway, address, patience, trace, at_once) as (runtime, core),
             asyncio.TaskGroup() as calls,
         ):
             calls.create_task(follow_interfaces(core))
-            desk = _Desk(access, server, gateway.host, networks, trace, patience, core, calls)
-            await _register(runtime, address, lines, gateway.max_calls, desk.take)
+            rooms = Rooms(access, server, home.id)
+            desk = Desk(gateway, networks, rooms, records, trace, patience, core, calls)
+            await _register(runtime, address, lines, desk.take)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
                 on_ready(address)
@@ -96,82 +98,35 @@ async def _death(runtime: baresip.Runtime) -> None:
     raise PartError("the gateway's SIP stack died; start the gateway again")
 
 
-@dataclass(frozen=True)
-class _Desk:
-    """Takes the calls that come in."""
+def _calls_at_once(gateway: GatewaySettings, lines: int) -> int:
+    """Return how many calls the stack takes: some more than may talk, for the refusal of each.
 
-    access: LiveKitAccess
-    server: api.LiveKitAPI
-    host: str
-    networks: tuple[IPNetwork, ...]
-    trace: InviteTrace
-    patience: Patience
-    core: Core
-    calls: asyncio.TaskGroup
-
-    def take(self, line: PhoneNumber, sip: baresip.Call) -> None:
-        """Start a new call's task; the stack's event loop callback calls this."""
-        invited = invitation(line, peer=sip.peer, sip_call_id=sip.call_id, headers=sip.headers)
-        room = CallRoom(self.access, self.server, invited)
-        call = BridgedCall(sip, room, invited, self.patience, self.core)
-        self.calls.create_task(self._admit(sip, call, masked(invited.caller)))
-
-    async def _admit(self, sip: baresip.Call, call: BridgedCall, caller: str) -> None:
-        origin = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
-        sources = origin.sources
-        if is_allowed(sources, self.networks, listening=self.host):
-            _warn_of_nat(origin, caller)
-            with self.trace.holds(sip.call_id, call.note_hold):
-                await call.run()
-            return
-        why = "its address is not in gateway.allowed_addresses" if sources else _UNSEEN
-        logger.warning(
-            "gateway refused a call: %s",
-            why,
-            extra={"sources": sorted(map(str, sources)), "caller": caller},
+    Raises:
+        PartError: There are too many lines and calls for the stack.
+    """
+    spare = _MOST_HANDLES - 4 * lines - gateway.max_calls
+    if spare < 0:
+        raise PartError(
+            f"{lines} lines and {gateway.max_calls} calls are too many for one gateway; "
+            f"4 per line and 1 per call may be {_MOST_HANDLES} at most"
         )
-        try:
-            await sip.reject()
-        except BaresipError as error:
-            logger.debug("refused call was gone: %s", error)
-
-
-def _warn_of_nat(origin: Origin, caller: str) -> None:
-    """Say why a caller may hear nothing, for neither side of the call can see it."""
-    at = origin.audio_at
-    if at is None or at.is_unspecified or at in origin.sources:
-        return
-    # A trunk's media servers have public addresses; a softphone here may name any of this machine.
-    if at.is_private and not is_own(at):
-        logger.warning(
-            "a caller wants its audio at a private address that its INVITE did not come from; "
-            "if that is a phone behind NAT, it will hear nothing (docs/gateway.md, Sound)",
-            extra={
-                "audio_at": str(at),
-                "sources": sorted(map(str, origin.sources)),
-                "caller": caller,
-            },
-        )
+    first, last = gateway.rtp_ports
+    ports = (last - first + 1) // _PORTS_PER_CALL - gateway.max_calls
+    return gateway.max_calls + max(0, min(_MOST_REFUSED, spare, ports))
 
 
 async def _register(
     runtime: baresip.Runtime,
     address: GatewayAddress,
-    lines: list[PhoneNumber],
-    max_calls: int,
-    take: Callable[[PhoneNumber, baresip.Call], None],
+    lines: list[tuple[Business, Line]],
+    take: Callable[[Business, Line, baresip.Call], None],
 ) -> None:
     """Make one user agent per number, spelling and transport; the stack answers 404 to others.
 
     Softphones and some trunks drop the `+`, so each line is known with and without it.
     """
-    if 4 * len(lines) + max_calls > _MOST_HANDLES:
-        raise PartError(
-            f"{len(lines)} lines and {max_calls} calls are too many for one gateway; "
-            f"4 per line and 1 per call may be {_MOST_HANDLES} at most"
-        )
-    for line in lines:
-        for user in (line, line.removeprefix("+")):
+    for business, line in lines:
+        for user in (line.number, line.number.removeprefix("+")):
             for transport in ("udp", "tcp"):
                 agent = await baresip.UserAgent.create(
                     runtime,
@@ -188,12 +143,16 @@ async def _register(
                     # A REFER could make us dial numbers at our cost.
                     transfer_policy="reject",
                 )
-                agent.on_incoming(lambda call, line=line: take(line, call))
+                agent.on_incoming(partial(take, business, line))
 
 
 @asynccontextmanager
 async def _stack(
-    gateway: GatewaySettings, address: GatewayAddress, patience: Patience, trace: InviteTrace
+    gateway: GatewaySettings,
+    address: GatewayAddress,
+    patience: Patience,
+    trace: InviteTrace,
+    at_once: int,
 ) -> AsyncIterator[tuple[baresip.Runtime, Core]]:
     first, last = gateway.rtp_ports
     config = baresip.Config(
@@ -201,7 +160,7 @@ async def _stack(
         net_interface=None if ip_address(gateway.host).is_unspecified else gateway.host,
         expose_headers=("From",),
         sip_trace=True,
-        max_concurrent_calls=gateway.max_calls,
+        max_concurrent_calls=at_once,
         rtp_timeout=patience.media,
         extra_config_text=(
             f"sip_listen {address}\n"

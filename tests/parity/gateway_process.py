@@ -9,6 +9,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from sip.gateway import GatewayAddress, Patience, serve
 from tests.sip.gateway.conftest import LINE
 from thirdring.access import LiveKitAccess
+from thirdring.home import Home
 from thirdring.settings import Business, GatewaySettings, Line, Settings
 
 __all__ = ["gateway_process"]
@@ -33,13 +35,18 @@ def gateway_process(access: LiveKitAccess, *, media: int = 15) -> Iterator[Gatew
         "secret": access.api_secret.get_secret_value(),
         "media": media,
     }
-    with subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        cwd=Path(__file__).parents[2],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    home = tempfile.TemporaryDirectory(prefix="thirdring-gateway-")
+    told["home"] = home.name
+    with (
+        home,
+        subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(told) + "\n")
@@ -65,7 +72,13 @@ async def _serve() -> None:
         sys.stdout.flush()
 
     serving = asyncio.create_task(
-        serve(settings, access, on_ready=tell, patience=Patience(media=told["media"]))
+        serve(
+            settings,
+            access,
+            Home(Path(told["home"])),
+            on_ready=tell,
+            patience=Patience(media=told["media"]),
+        )
     )
     await asyncio.to_thread(sys.stdin.read)
     serving.cancel()

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 import pytest
 from livekit import rtc
 
-from sip.inbound import CallStatus, call_status, caller_left, leg
+from sip.inbound import (
+    CallStatus,
+    Departure,
+    call_status,
+    caller_left,
+    ending_said,
+    leg,
+    say_ending,
+)
 from thirdring.calls import EndReason, Leg, LegKind
 
 _SIP = rtc.ParticipantKind.PARTICIPANT_KIND_SIP
@@ -77,7 +85,7 @@ def test_unknown_states_are_none() -> None:
         (rtc.DisconnectReason.ROOM_DELETED, True, EndReason.REMOVED),
         (rtc.DisconnectReason.MEDIA_FAILURE, True, EndReason.MEDIA_TIMEOUT),
         (None, True, EndReason.MEDIA_TIMEOUT),
-        (None, False, EndReason.ABANDONED),
+        (None, False, EndReason.INTERRUPTED),
         (rtc.DisconnectReason.SERVER_SHUTDOWN, True, EndReason.MEDIA_TIMEOUT),
     ],
 )
@@ -85,4 +93,17 @@ def test_a_departure_has_a_reason(
     reason: rtc.DisconnectReason.ValueType | None, answered: bool, expected: EndReason
 ) -> None:
     """Who ended the call can be told from why the participant left."""
-    assert caller_left(reason, answered=answered) is expected
+    assert caller_left(reason, answered=answered).reason is expected
+
+
+@pytest.mark.parametrize("detail", [None, "no RTP for 15 s"])
+def test_what_the_gateway_says_of_the_end_is_read_as_it_was_said(detail: str | None) -> None:
+    """Reason and detail go by one attribute."""
+    departure = Departure(EndReason.MEDIA_TIMEOUT, detail)
+    assert ending_said(say_ending(departure)) == departure
+
+
+@pytest.mark.parametrize("said", ["", "tired", " media_timeout"])
+def test_an_ending_that_says_nothing_we_know_is_none(said: str) -> None:
+    """The departure itself counts then."""
+    assert ending_said({"thirdring.ending": said}) is None

@@ -14,6 +14,7 @@ from livekit import api
 
 from sip.gateway import GatewayAddress, Patience, serve
 from thirdring.access import LiveKitAccess
+from thirdring.home import Home
 from thirdring.settings import Business, GatewaySettings, Line, Settings
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class RunGateway(Protocol):
         allowed: tuple[str, ...] = (),
         max_calls: int = 20,
         patience: Patience = ...,
+        home: Home | None = None,
     ) -> AbstractAsyncContextManager[GatewayAddress]: ...
 
 
@@ -55,6 +57,7 @@ def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
         allowed: tuple[str, ...] = (),
         max_calls: int = 20,
         patience: Patience = Patience(),  # noqa: B008  (frozen)
+        home: Home | None = None,
     ) -> AsyncIterator[GatewayAddress]:
         settings = Settings(
             businesses=(
@@ -76,7 +79,13 @@ def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
         at = access or request.getfixturevalue("access")
         ready: asyncio.Future[GatewayAddress] = asyncio.get_running_loop().create_future()
         serving = asyncio.create_task(
-            serve(settings, at, on_ready=ready.set_result, patience=patience)
+            serve(
+                settings,
+                at,
+                home or Home(request.getfixturevalue("tmp_path")),
+                on_ready=ready.set_result,
+                patience=patience,
+            )
         )
         first: set[asyncio.Future[Any]] = {serving, ready}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)

@@ -1,0 +1,166 @@
+"""The gateway's side of a call's journal: from the INVITE until a job has it, or to the end.
+
+Every call leaves a record, also one that no agent ever took. So the journal is opened while an
+agent is being asked for, and the gateway writes the ending where no job can. Whatever the disk
+does, the call goes on: what fails here is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
+
+from sip.gateway.invitation import CallStatus, Invitation
+from sip.inbound import Departure, phone_leg
+from thirdring.calls import Ending
+from thirdring.clock import Clock
+from thirdring.errors import CallTaken
+from thirdring.home import Home
+from thirdring.journal import Opened, Ringing, Writer, read
+from thirdring.journal.locks import Lock
+from thirdring.settings import Business, Line
+
+__all__ = ["CallJournal"]
+
+logger = logging.getLogger(__name__)
+
+_Value = TypeVar("_Value")
+
+
+class _Job(NamedTuple):
+    """The job that has the journal, or had it and died."""
+
+    writer: Writer
+    alive: bool
+
+
+class CallJournal:
+    """Opens, hands over and ends the journal of one call, one thing after the other.
+
+    Nothing here is interrupted by a cancellation: a lock whose owner is forgotten would keep the
+    record back for as long as the gateway lives.
+    """
+
+    def __init__(self, home: Home, clock: Clock, opened: Opened) -> None:
+        self._home = home
+        self._clock = clock
+        self._opened = opened
+        self._ringing: Ringing | None = None
+        self._elsewhere = False
+        self._buried: Writer | None = None
+        self._last: asyncio.Task[Any] | None = None
+
+    @classmethod
+    def of(
+        cls, invitation: Invitation, business: Business, line: Line, home: Home, clock: Clock
+    ) -> CallJournal:
+        """Return the journal of a call to this line; `open` makes it."""
+        attributes = invitation.attributes(CallStatus.RINGING)
+        opened = Opened(
+            at=clock.now(),
+            leg=phone_leg(invitation.identity, attributes, otherwise=invitation.room),
+            business=business.slug,
+            line=line.number,
+            workflow=line.workflow,
+            model=line.model,
+            room=invitation.room,
+            job="",
+        )
+        return cls(home, clock, opened)
+
+    def open(self) -> asyncio.Task[None]:
+        """Begin to make it durable."""
+        return self._then(self._open())
+
+    def seen_elsewhere(self) -> None:
+        """Note that the job has opened a journal of this call on another machine."""
+        self._elsewhere = True
+
+    async def job_has_died(self) -> bool:
+        """Tell, once of each, whether the process of the job that took the journal is gone."""
+        return await asyncio.shield(self._then(self._bury()))
+
+    def answered(self) -> None:
+        """Begin to leave the call to the job that has its journal; without one go on."""
+        self._then(self._release())
+
+    async def over(self, departure: Departure) -> None:
+        """Write how the call ended, unless that is for a job to write."""
+        await asyncio.shield(self._then(self._over(departure)))
+
+    def _then(self, work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
+        before = self._last
+
+        async def in_turn() -> _Value:
+            if before is not None:
+                await asyncio.wait({before})
+            return await work
+
+        task = asyncio.create_task(in_turn())
+        self._last = task
+        return task
+
+    async def _open(self) -> None:
+        self._ringing = await self._done(
+            "cannot be opened", lambda: Ringing.open(self._home.journals, self._opened)
+        )
+
+    async def _job(self, ringing: Ringing) -> _Job | None:
+        return await self._done("cannot be read", lambda: _job_of(ringing))
+
+    async def _bury(self) -> bool:
+        job = None if self._ringing is None else await self._job(self._ringing)
+        if job is None or job.alive or job.writer == self._buried:
+            return False
+        self._buried = job.writer
+        return True
+
+    async def _release(self) -> None:
+        ringing = self._ringing
+        job = None if ringing is None else await self._job(ringing)
+        # A job that could not write, or an agent that is none of ours, leaves the ending to us.
+        if ringing is not None and job is not None and job.alive:
+            self._ringing = None
+            await self._done("cannot be released", ringing.release)
+
+    async def _over(self, departure: Departure) -> None:
+        ringing, self._ringing = self._ringing, None
+        if ringing is None:
+            return
+        if self._elsewhere:
+            await self._done("cannot be ended", ringing.elsewhere)
+            return
+        reason, detail = departure
+        ending = Ending(reason=reason, at=self._clock.now(), detail=detail)
+        await self._done("cannot be ended", lambda: ringing.end(ending))
+
+    async def _done(self, failure: str, work: Callable[[], _Value]) -> _Value | None:
+        try:
+            return await asyncio.to_thread(work)
+        except CallTaken:
+            # The job was faster: it has made a journal of its own.
+            return None
+        except Exception:
+            logger.exception(
+                "the journal of a call %s; the call goes on, its record may be missing. Check the "
+                "disk's free space and health, and who may write to %s",
+                failure,
+                self._home.journals,
+                extra={"call_id": self._opened.leg.call_id, "alarm": "journal"},
+            )
+            return None
+
+
+def _job_of(ringing: Ringing) -> _Job | None:
+    contents = read(ringing.path)
+    writer = contents.job
+    if writer is None or contents.ended:
+        return None if writer is None else _Job(writer, alive=True)
+    lock = Lock.take(ringing.path)
+    if lock is None:
+        # A forked child that lives longer keeps the lock.
+        return _Job(writer, alive=not writer.is_certainly_dead())
+    lock.release()
+    return _Job(writer, alive=False)
