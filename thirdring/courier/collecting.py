@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final, TypeVar
 
 from thirdring.calls import EndReason
 from thirdring.clock import Clock
-from thirdring.errors import JournalError, StoreError
+from thirdring.courier.watching import Watcher
+from thirdring.errors import JournalError
 from thirdring.home import Home
-from thirdring.journal import JournalContents, Opened, has_ended, is_owned, read
+from thirdring.journal import JournalContents, claim
 from thirdring.record import Record, build
 from thirdring.settings import Settings
 from thirdring.store.outbox import NewRecord, Outbox, Put
@@ -22,8 +27,23 @@ __all__ = ["Collector"]
 
 logger = logging.getLogger(__name__)
 
-_OWNER_CHECK_SECONDS = 0.5
-_RETRY_SECONDS = 1.0
+_AT_ONCE: Final = 100
+"""Records that are stored in one transaction: their journals stay locked as long as that takes."""
+
+T = TypeVar("T")
+
+_MANY: Final = 500
+_PROGRESS_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A journal that is ours to put away; without a record when there is none to make of it."""
+
+    path: Path
+    contents: JournalContents
+    record: Record | None = None
+    new: NewRecord | None = None
 
 
 class Collector:
@@ -31,100 +51,128 @@ class Collector:
 
     A journal goes to the archive only after its record is in the store. Whoever dies between the
     two leaves a journal whose record is known: the next look only archives it.
+
+    Args:
+        on_stored: Called after each transaction that has brought new records.
+
+    Attributes:
+        cost: Seconds of a core that the last look around has taken.
     """
 
-    def __init__(self, home: Home, settings: Settings, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        outbox: Outbox,
+        clock: Clock,
+        on_stored: Callable[[], None],
+    ) -> None:
         self._home = home
+        self._sinks = {business.slug: business.sink_names for business in settings.businesses}
         self._outbox = outbox
         self._clock = clock
-        self._with_webhook = {b.slug for b in settings.businesses if b.webhook is not None}
-        # Of each call that goes on: the size of its journal, and when to look for its owner.
-        self._seen: dict[Path, tuple[int, float]] = {}
-        self._not_before: dict[Path, float] = {}
+        self._on_stored = on_stored
+        self._watcher = Watcher(home.journals)
+        self.cost = 0.0
+        # Of its own: those of asyncio may all wait for the address of some receiver.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journals")
 
     async def collect(self) -> int:
         """Store the record of every finished journal; return how many are new.
 
         Raises:
             OSError: The folder of journals cannot be read.
+            StoreError: The store cannot be used; what is not in it stays where it is.
         """
+        found = await self._in_thread(self._look)
         stored = 0
-        for path in await asyncio.to_thread(self._finished):
-            try:
-                stored += await self._store(path)
-            except (OSError, JournalError, StoreError):
-                # The disk or the store, not the call: the journal stays where it is.
-                logger.exception("%s: no record yet; tried again", path.name)
-                self._not_before[path] = time.monotonic() + _RETRY_SECONDS
+        said_at = time.monotonic()
+        if len(found) > _MANY:
+            logger.info("making the records of %d calls", len(found))
+        for start in range(0, len(found), _AT_ONCE):
+            stored += await self._store(found[start : start + _AT_ONCE])
+            if len(found) > _MANY and time.monotonic() - said_at > _PROGRESS_SECONDS:
+                said_at = time.monotonic()
+                logger.info("%d of %d calls have their record", start + _AT_ONCE, len(found))
+        if len(found) > _MANY:
+            logger.info("%d new records are stored", stored)
         return stored
 
-    def _finished(self) -> list[Path]:
-        found = [Path(item.path) for item in os.scandir(self._home.journals)]
-        journals = sorted(path for path in found if path.suffix == ".jsonl")
-        self._seen = {path: self._seen[path] for path in journals if path in self._seen}
-        self._not_before = {
-            path: at for path, at in self._not_before.items() if at > time.monotonic()
-        }
-        return [
-            path for path in journals if path not in self._not_before and self._is_finished(path)
-        ]
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _is_finished(self, path: Path) -> bool:
-        """Whether it ends with an `Ended` or nobody owns it; cheap while nothing changes."""
-        now = time.monotonic()
-        size, check_owner_at = self._seen.get(path, (-1, 0.0))
-        try:
-            grown_to = path.stat().st_size
-            if grown_to != size and has_ended(path):
-                return True
-            if now >= check_owner_at:
-                check_owner_at = now + _OWNER_CHECK_SECONDS
-                if not is_owned(path):
-                    return True
-        except OSError as error:
-            logger.warning("%s: cannot be looked at: %s", path, error.strerror)
-            self._not_before[path] = now + _RETRY_SECONDS
-            return False
-        self._seen[path] = (grown_to, check_owner_at)
-        return False
+    def _look(self) -> list[Path]:
+        began = time.thread_time()
+        found = self._watcher.finished()
+        self.cost = time.thread_time() - began
+        return found
 
-    async def _store(self, path: Path) -> bool:
-        contents = await asyncio.to_thread(read, path)
-        if not contents.entries or not isinstance(contents.entries[0], Opened):
-            logger.error("%s: does not say which call it is; archived as damaged", path.name)
-            self._archive(path, ".damaged")
-            return False
-        record = build(contents.entries, last_written_at=_last_written_at(path, contents))
-        body = record.model_dump_json().encode()
+    async def _store(self, paths: Sequence[Path]) -> int:
+        with ExitStack() as claims:
+            ready = await self._in_thread(partial(self._claimed, paths, claims))
+            with_record = [each for each in ready if each.new is not None]
+            new = [each.new for each in with_record if each.new is not None]
+            put = await self._outbox.put(new, self._clock.now()) if new else []
+            for each, done in zip(with_record, put, strict=True):
+                self._report(each, done)
+            if stored := put.count(Put.STORED):
+                self._on_stored()
+            await self._in_thread(partial(self._archive_all, ready, claims))
+        return stored
+
+    def _claimed(self, paths: Sequence[Path], claims: ExitStack) -> list[_Ready]:
+        """Return those of the journals that are ours now, until `claims` are given back."""
+        ready = []
+        for path in paths:
+            try:
+                contents = claims.enter_context(claim(path))
+                if contents is not None:
+                    ready.append(self._ready(path, contents))
+            except (OSError, JournalError, ValueError) as error:
+                # The disk, or this journal, not the others: it stays where it is.
+                self._watcher.failed(path, error)
+        return ready
+
+    def _ready(self, path: Path, contents: JournalContents) -> _Ready:
+        if contents.opened is None:
+            logger.error(
+                "%s: does not say which call it is; archived as damaged, without a record",
+                path.name,
+            )
+            return _Ready(path, contents)
+        if contents.elsewhere:
+            logger.info("%s: the record of this call comes from another machine", path.name)
+            return _Ready(path, contents)
+        record = build(contents.entries)
         new = NewRecord(
             call_id=record.call_id,
             record_id=record.id,
             business=record.business,
-            body=body,
-            sinks=("webhook",) if record.business in self._with_webhook else (),
+            body=record.model_dump_json().encode(),
+            sinks=self._sinks.get(record.business or "", ()),
             caller=record.caller_number,
             opened_at=record.opened_at,
             ended_at=record.ended_at,
             reason=record.ending.reason,
         )
-        (put,) = await self._outbox.put([new], self._clock.now())
+        return _Ready(path, contents, record, new)
+
+    def _report(self, ready: _Ready, put: Put) -> None:
+        assert ready.record is not None
+        assert ready.new is not None
+        record, contents, sinks = ready.record, ready.contents, ready.new.sinks
         if put is Put.CONFLICT:
             logger.error(
                 "call %s: %s tells another story than the record that is stored already; "
                 "that one stays, the journal is archived",
                 record.call_id,
-                path.name,
+                ready.path.name,
             )
-        elif put is Put.STORED:
-            self._report(record, contents)
-        self._archive(path, ".damaged" if contents.damaged_lines else "")
-        return put is Put.STORED
-
-    def _report(self, record: Record, contents: JournalContents) -> None:
-        kept = record.business not in self._with_webhook
+        if put is not Put.STORED:
+            return
         interrupted = record.ending.reason is EndReason.INTERRUPTED
         # A record that is delivered is reported then: one line per record in a quiet log.
-        usual = logging.INFO if kept else logging.DEBUG
+        usual = logging.DEBUG if sinks else logging.INFO
         logger.log(
             logging.WARNING if interrupted or contents.damaged_lines else usual,
             "call %s (%s): %s after %.1f s, %d turns, %d damaged lines; %s",
@@ -134,9 +182,18 @@ class Collector:
             record.duration_seconds,
             len(record.turns),
             contents.damaged_lines,
-            "kept, there is no webhook" if kept else "to be delivered",
+            f"to be delivered ({', '.join(sinks)})" if sinks else "kept, it goes nowhere",
             extra={"call_id": record.call_id, "record_id": str(record.id)},
         )
+
+    def _archive_all(self, ready: Sequence[_Ready], claims: ExitStack) -> None:
+        for each in ready:
+            damaged = each.contents.damaged_lines or each.contents.opened is None
+            try:
+                self._archive(each.path, ".damaged" if damaged else "")
+            except OSError as error:
+                self._watcher.failed(each.path, f"cannot be archived ({error.strerror})")
+        claims.close()
 
     def _archive(self, path: Path, suffix: str) -> None:
         archive = self._home.archive
@@ -148,9 +205,3 @@ class Collector:
             count += 1
             target = archive / f"{path.stem}.{count}{path.suffix}{suffix}"
         path.rename(target)
-
-
-def _last_written_at(path: Path, contents: JournalContents) -> datetime | None:
-    if not contents.damaged_tail:
-        return None
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,10 +13,15 @@ from thirdring.store.store import Connection, Row, to_text
 __all__ = ["Claim", "claim", "hasten", "release", "settle"]
 
 # Each has an index of its own, in the order of `due_at` within an endpoint: what waits for its time
-# is never looked at, however much it is. Both take the same two parameters.
+# is never looked at, however much it is.
 _NEW = "state = 'pending' AND attempts = 0"
 _AGAIN = "state = 'pending' AND attempts > 0 AND due_at <= ?"
 _NOT_LEASED = "(leased_until IS NULL OR leased_until <= ?)"
+_SETTLE = (
+    "UPDATE deliveries SET state = ?, attempts = attempts + ?, due_at = ?, settled_at = ?,"
+    " last_status = ?, last_error = ?, leased_by = NULL, leased_until = NULL"
+    " WHERE call_id = ? AND sink = ?"
+)
 
 
 @dataclass(frozen=True)
@@ -95,32 +100,43 @@ def _with_bodies(connection: Connection, chosen: list[Row]) -> Iterator[Due]:
         )
 
 
-def settle(connection: Connection, settlement: Settlement, owner: str, now: str) -> None:
-    """Note one attempt; see `Outbox.settle`."""
+def settle(connection: Connection, settlements: Iterable[Settlement], owner: str, now: str) -> None:
+    """Note attempts; see `Outbox.settle`."""
+    # In one order: two couriers wait for each other in turn, not in a circle.
+    batch = sorted(settlements, key=lambda each: (each.call_id, each.sink))
+    delivered = [each for each in batch if each.state is DeliveryState.DELIVERED]
+    parked = [each for each in batch if each.state is DeliveryState.PARKED]
+    failed = [each for each in batch if each not in delivered and each not in parked]
+    connection.executemany(
+        # What has arrived has arrived, even when its endpoint was parked meanwhile.
+        f"{_SETTLE} AND state IN ('pending', 'parked')",
+        [_settled(each, now) for each in delivered],
+    )
+    connection.executemany(
+        f"{_SETTLE} AND state = 'pending' AND leased_by = ?",
+        [(*_settled(each, now), owner) for each in failed],
+    )
+    for each in parked:
+        row = connection.execute(
+            f"{_SETTLE} AND state = 'pending' RETURNING business", _settled(each, now)
+        ).fetchone()
+        if row is not None:
+            endpoints.park(connection, Endpoint(row["business"], each.sink), now)
+
+
+def _settled(settlement: Settlement, now: str) -> tuple[object, ...]:
+    """Return the parameters of `_SETTLE`."""
     result, state = settlement.result, settlement.state
-    certain = state in (DeliveryState.DELIVERED, DeliveryState.PARKED)
-    # What arrived has arrived, even when the endpoint was parked meanwhile.
-    open_states = "('pending', 'parked')" if state is DeliveryState.DELIVERED else "('pending')"
-    row = connection.execute(
-        "UPDATE deliveries SET state = ?, attempts = attempts + ?, due_at = ?, settled_at = ?,"  # noqa: S608
-        " last_status = ?, last_error = ?, leased_by = NULL, leased_until = NULL"
-        f" WHERE call_id = ? AND sink = ? AND state IN {open_states}"
-        + ("" if certain else " AND leased_by = ?")
-        + " RETURNING business",
-        (
-            state,
-            0 if result is None else 1,
-            None if settlement.due_at is None else to_text(settlement.due_at),
-            None if state is DeliveryState.PENDING else now,
-            None if result is None else result.status,
-            None if result is None else result.error,
-            settlement.call_id,
-            settlement.sink,
-            *(() if certain else (owner,)),
-        ),
-    ).fetchone()
-    if row is not None and state is DeliveryState.PARKED:
-        endpoints.park(connection, Endpoint(row["business"], settlement.sink), now)
+    return (
+        state,
+        0 if result is None else 1,
+        None if settlement.due_at is None else to_text(settlement.due_at),
+        None if state is DeliveryState.PENDING else now,
+        None if result is None else result.status,
+        None if result is None else result.error,
+        settlement.call_id,
+        settlement.sink,
+    )
 
 
 def release(connection: Connection, owner: str) -> int:

@@ -99,16 +99,27 @@ class Outbox:
         What was delivered is noted whoever holds the lease. A failure counts only while it is
         still `owner`'s, for otherwise somebody else is trying. What is settled stays as it is.
         """
-
-        def work(connection: Connection) -> None:
-            for settlement in sorted(settlements, key=lambda each: (each.call_id, each.sink)):
-                claiming.settle(connection, settlement, owner, to_text(now))
-
-        await self._store.write(work)
+        await self._store.write(
+            lambda connection: claiming.settle(connection, settlements, owner, to_text(now))
+        )
 
     async def release(self, owner: str) -> int:
         """Give up all leases of `owner`, as a courier does when it starts; return how many."""
         return await self._store.write(lambda connection: claiming.release(connection, owner))
+
+    async def hasten(
+        self, now: datetime, *, beyond: datetime, endpoint: Endpoint | None = None
+    ) -> int:
+        """Make due now what is due later than `beyond`, the oldest records first; return how many.
+
+        Their attempts stay counted: each has that many fewer later.
+
+        Args:
+            endpoint: None for all of them.
+        """
+        return await self._store.write(
+            lambda connection: claiming.hasten(connection, to_text(beyond), to_text(now), endpoint)
+        )
 
     async def configure(self, addresses: Mapping[Endpoint, str], now: datetime) -> list[Endpoint]:
         """Make known where the endpoints are; return those that are parked no more.
