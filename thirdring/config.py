@@ -71,6 +71,11 @@ def warnings(settings: Settings, today: date) -> list[str]:
         for network in settings.gateway.allowed_addresses
         if network.prefixlen == 0
     ]
+    lines += [
+        f"allowed_receivers has {network}, so that a webhook may reach whatever this machine can"
+        for network in settings.allowed_receivers
+        if network.prefixlen == 0
+    ]
     return lines
 
 

@@ -219,8 +219,7 @@ def _check_credentials(findings: Findings, trunk: _Trunk) -> None:
             findings.missing((*trunk.path, other), "is missing", expected)
     if isinstance(trunk.data.get(_CREDENTIALS[1]), str):
         place = (*trunk.path, _CREDENTIALS[1])
-        written = findings.document.places[place].written or ""
-        if "${" not in written.replace("$${", ""):
+        if findings.is_written_out(place):
             expected = "${NAME}, and the password in the environment or .env.local"
             findings.value(place, "stands in the file", expected)
 

@@ -15,8 +15,9 @@ _REFERENCES: Final = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+")
 # Secrets in the wrong place: signing secrets, model keys, what a URL carries for its server.
 _LOOKS_SECRET: Final = (
     (re.compile(r"\b(whsec_|sk-)\S+"), r"\1***"),
+    (re.compile(r"(mongodb(?:\+srv)?://).*@", re.DOTALL), r"\1***@"),
     (re.compile(r"//[^/?#]*@"), "//***@"),
-    (re.compile(r"(https?://[^?#]*)[?#].*", re.DOTALL), r"\1?***"),
+    (re.compile(r"((?:https?|mongodb(?:\+srv)?)://[^?#]*)[?#].*", re.DOTALL), r"\1?***"),
 )
 _MAX_SHOWN: Final = 80
 
@@ -66,6 +67,11 @@ class Findings:
         if parent not in self.document.broken:
             place = self.document.keys.get(parent) or self.document.places[parent]
             self._add(path, place, what, None, expected)
+
+    def is_written_out(self, path: YamlPath) -> bool:
+        """Tell whether the value at `path` stands in the file, and not as a `${NAME}`."""
+        written = self.document.places[path].written or ""
+        return "${" not in written.replace("$${", "")
 
     def position(self, path: YamlPath) -> str:
         """Return path and place of a value, for a problem elsewhere that refers to it."""

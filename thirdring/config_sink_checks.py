@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Final
 
 from thirdring.config_findings import Findings
 from thirdring.config_values import parse_network
-from thirdring.egress import Network, check_url
+from thirdring.egress import Network, check_url, is_never_allowed
 from thirdring.errors import EgressRefused
 from thirdring.yaml_document import YamlPath
 
 __all__ = ["check_sinks"]
+
+# What stands for a password in a URL of MongoDB, as it is written in the file.
+_PASSWORDS: Final = (
+    re.compile(r"//[^:/?#@]*:(.*)@", re.DOTALL),
+    re.compile(r"[?&]\w*password=([^&]*)", re.IGNORECASE),
+)
 
 
 def check_sinks(findings: Findings, data: Mapping[str, object]) -> None:
@@ -19,19 +28,27 @@ def check_sinks(findings: Findings, data: Mapping[str, object]) -> None:
     Args:
         data: The whole file, of any shape.
     """
-    allowed = _allowed(data.get("allowed_receivers"))
-    businesses = data.get("businesses")
-    if not isinstance(businesses, dict):
-        return
-    for slug, business in businesses.items():
-        webhook = business.get("webhook") if isinstance(business, dict) else None
-        if isinstance(webhook, dict):
-            _check_webhook(findings, ("businesses", slug, "webhook"), webhook, allowed)
+    allowed = _allowed(findings, data.get("allowed_receivers"))
+    for slug, business in _mapping(data.get("businesses")).items():
+        path: YamlPath = ("businesses", slug)
+        parts = _mapping(business)
+        _check_webhook(findings, (*path, "webhook"), _mapping(parts.get("webhook")), allowed)
+        sinks = _mapping(parts.get("sinks"))
+        _check_mongodb(findings, (*path, "sinks", "mongodb"), _mapping(sinks.get("mongodb")))
 
 
-def _allowed(value: object) -> list[Network] | None:
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _allowed(findings: Findings, value: object) -> list[Network] | None:
     """Return the networks that are listed; None when one of them is none, which is told already."""
-    networks = [parse_network(entry) for entry in value] if isinstance(value, list) else []
+    entries = value if isinstance(value, list) else []
+    networks = [parse_network(entry) for entry in entries]
+    for index, network in enumerate(networks):
+        if network is not None and is_never_allowed(network):
+            what = "leads to nobody, or to the metadata of a cloud"
+            findings.value(("allowed_receivers", index), what, "a network of receivers")
     found = [network for network in networks if network is not None]
     return found if len(found) == len(networks) else None
 
@@ -43,9 +60,39 @@ def _check_webhook(
     allowed: list[Network] | None,
 ) -> None:
     url = webhook.get("url")
-    if not isinstance(url, str) or not url or allowed is None:
+    if isinstance(url, str) and url and allowed is not None:
+        try:
+            check_url(url, allowed)
+        except EgressRefused as refused:
+            findings.value((*path, "url"), refused.what, refused.expected)
+    for name in ("secret", "previous_secret"):
+        if isinstance(webhook.get(name), str) and findings.is_written_out((*path, name)):
+            expected = "${NAME}, and the secret in the environment or .env.local"
+            findings.value((*path, name), "stands in the file", expected)
+    previous = webhook.get("previous_secret")
+    if isinstance(previous, str) and previous == webhook.get("secret"):
+        expected = "the secret before this one, or no such key"
+        findings.value((*path, "previous_secret"), "is the same as secret", expected)
+
+
+def _check_mongodb(findings: Findings, path: YamlPath, mongodb: Mapping[str, object]) -> None:
+    if not mongodb:
         return
-    try:
-        check_url(url, allowed)
-    except EgressRefused as refused:
-        findings.value((*path, "url"), refused.what, refused.expected)
+    if find_spec("pymongo") is None:
+        expected = "the package pymongo: uv sync --inexact --extra mongo"
+        findings.key(path, "needs what is not installed", expected)
+        return
+    from thirdring.sinks.mongodb import is_understood  # noqa: PLC0415 - needs that package
+
+    url = mongodb.get("url")
+    if not isinstance(url, str) or not url.startswith(("mongodb://", "mongodb+srv://")):
+        return
+    place = (*path, "url")
+    written = findings.document.places[place].written or ""
+    passwords = [match[1] for pattern in _PASSWORDS for match in pattern.finditer(written)]
+    if any(password and "${" not in password for password in passwords):
+        expected = "${NAME} for the password or the whole URL"
+        findings.value(place, "has a password that stands in the file", expected)
+    elif not is_understood(url):
+        expected = "mongodb://user:password@host/, with %40 for @, %2F for / and so on in both"
+        findings.value(place, "is not understood by MongoDB's driver", expected)

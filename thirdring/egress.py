@@ -27,6 +27,7 @@ __all__ = [
     "check_url",
     "is_local_name",
     "is_loopback",
+    "is_never_allowed",
 ]
 
 Network = IPv4Network | IPv6Network
@@ -126,6 +127,14 @@ def is_local_name(host: str) -> bool:
     """Tell whether a name means something inside only."""
     labels = host.lower().split(".")
     return len(labels) == 1 or labels[-1] in _LOCAL_ZONES
+
+
+def is_never_allowed(network: Network) -> bool:
+    """Tell whether no list can make any address of a network right."""
+    return any(
+        kind in _NEVER and network.version == special.version and network.subnet_of(special)
+        for special, kind in _SPECIAL
+    )
 
 
 def check_url(url: str, allowed: Sequence[Network] = ()) -> Target:

@@ -14,8 +14,8 @@ class Sink(Protocol):
     """One receiver of one business.
 
     Attributes:
-        address: Tells it from others: a delivery is parked with the address that was gone, and goes
-            on once it has another. Without any secret.
+        address: Where it is, to tell when it has moved. May have a secret in it: only digests of it
+            are stored, and none is shown.
     """
 
     @property
