@@ -1,6 +1,6 @@
 """The append-only file of one call: written as things happen, durable entry by entry."""
 
-from thirdring.journal.claiming import claim
+from thirdring.journal.claiming import claim, is_owned
 from thirdring.journal.entries import (
     Answered,
     DigitPressed,
@@ -19,7 +19,8 @@ from thirdring.journal.entries import (
     parse_entry,
 )
 from thirdring.journal.opening import file_name
-from thirdring.journal.reading import JournalContents, has_ended, is_owned, parse, read
+from thirdring.journal.quarantine import quarantine
+from thirdring.journal.reading import JournalContents, has_ended, parse, read
 from thirdring.journal.ringing import Ringing
 from thirdring.journal.waking import wake
 from thirdring.journal.writer import Writer
@@ -50,6 +51,7 @@ __all__ = [
     "line",
     "parse",
     "parse_entry",
+    "quarantine",
     "read",
     "wake",
 ]

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from thirdring.journal.locks import Lock, holder_pid, ringer, ringing_path
+from thirdring.journal.locks import Lock, holder_pid, is_locked, ringer, ringing_path
 from thirdring.journal.reading import JournalContents, read
-from thirdring.journal.writer import Writer
+from thirdring.journal.writer import Writer, is_gone
 
-__all__ = ["claim", "no_claim"]
+__all__ = ["claim", "is_owned", "no_claim"]
 
 _LOOK_EVERY = 0.005
 
@@ -58,10 +58,23 @@ def _claimed(path: Path, held: ExitStack) -> bool:
     return True
 
 
+def is_owned(path: Path) -> bool:
+    """Whether a living process still writes to the journal at `path`, or rings for it.
+
+    Only a look, which may be old when it returns: `claim` tells for sure.
+    """
+    beside = ringing_path(path)
+    if is_locked(beside) and not _is_left_over(beside, ringer(beside)):
+        return True
+    if not is_locked(path):
+        return False
+    pid = holder_pid(path)
+    # Who is there need not be looked up in the journal.
+    return pid is None or not is_gone(pid) or not _is_left_over(path, read(path).job)
+
+
 def _is_left_over(path: Path, holder: Writer | None) -> bool:
-    return (
-        holder is not None and holder.is_certainly_dead() and holder_pid(path) in {holder.pid, None}
-    )
+    return holder is not None and holder.is_certainly_dead() and holder_pid(path) == holder.pid
 
 
 @contextmanager

@@ -16,7 +16,15 @@ from pydantic import ValidationError
 
 from thirdring.journal.writer import Writer
 
-__all__ = ["PATIENCE_SECONDS", "Lock", "holder_pid", "ringer", "ringing_path", "sync_folder"]
+__all__ = [
+    "PATIENCE_SECONDS",
+    "Lock",
+    "holder_pid",
+    "is_locked",
+    "ringer",
+    "ringing_path",
+    "sync_folder",
+]
 
 PATIENCE_SECONDS = 0.3
 """Others look by locking, for microseconds: a lock is believed when it lasts longer than this."""
@@ -89,6 +97,18 @@ class Lock:
         os.ftruncate(self.descriptor, 0)
         if writer is not None:
             os.pwrite(self.descriptor, writer.model_dump_json().encode(), 0)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a file; looks by locking it for a moment."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
 
 
 def ringer(path: Path) -> Writer | None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from thirdring.errors import JournalError
 from thirdring.journal.entries import Elsewhere, Ended, Entry, HandedOver, Opened, parse_entry
-from thirdring.journal.locks import ringing_path
 from thirdring.journal.writer import Writer
 
-__all__ = ["JournalContents", "has_ended", "is_owned", "parse", "read"]
+__all__ = ["JournalContents", "has_ended", "parse", "read"]
 
 _TAIL_BYTES = 65536
+_BEGINNING = re.compile(rb'[0-9a-f]{8} \{"')
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class JournalContents:
 
     Attributes:
         damaged_tail: The last line is not whole: its writer died while it wrote.
-        damaged_lines: Whole lines that are no entries; they are left out.
-        damaged: All that is no entry, in its order, the tail too.
+        damaged_lines: Whole lines that are not what was written.
+        damaged: Those lines and that tail, in their order; entries that are whole inside count.
     """
 
     entries: tuple[Entry, ...]
@@ -74,22 +76,31 @@ def parse(data: bytes) -> JournalContents:
     *lines, tail = data.split(b"\n")
     entries: list[Entry] = []
     damaged: list[bytes] = []
-    damaged_lines = 0
-    for line in lines:
+    for line in [*lines, tail] if tail else lines:
         entry = _entry_or_none(line)
-        if entry is not None:
+        if entry is None:
+            damaged.append(line)
+            entries += _inside(line)
+        else:
             entries.append(entry)
-            continue
-        damaged_lines += 1
-        damaged.append(line)
-    last = _entry_or_none(tail) if tail else None
-    if last is not None:
-        entries.append(last)
-    elif tail:
-        damaged.append(tail)
+    damaged_tail = bool(damaged) and bool(tail) and damaged[-1] is tail
     return JournalContents(
-        tuple(entries), bool(tail) and last is None, damaged_lines, tuple(damaged)
+        tuple(entries), damaged_tail, len(damaged) - damaged_tail, tuple(damaged)
     )
+
+
+def _inside(line: bytes) -> Iterator[Entry]:
+    """Yield the entries in a damaged line: where a line feed was damaged, it holds two whole ones.
+
+    Inside of an entry nothing looks like its beginning: there, quotes have a backslash.
+    """
+    begins = [found.start() for found in _BEGINNING.finditer(line)]
+    for begin, end in pairwise([*begins, len(line)]):
+        for candidate in (line[begin:end], line[begin : end - 1]):
+            entry = _entry_or_none(candidate)
+            if entry is not None:
+                yield entry
+                break
 
 
 def _entry_or_none(line: bytes) -> Entry | None:
@@ -100,28 +111,11 @@ def _entry_or_none(line: bytes) -> Entry | None:
 
 
 def has_ended(path: Path) -> bool:
-    """Whether the last line at `path` is an `Ended`; reads the end of the file only."""
+    """Whether nothing follows the last line at `path`; reads the end of the file only."""
     with path.open("rb") as file:
         start = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
         file.seek(start)
         lines = file.read().split(b"\n")
     if len(lines) < 2 or lines[-1]:
         return False
-    return isinstance(_entry_or_none(lines[-2]), Ended)
-
-
-def is_owned(path: Path) -> bool:
-    """Whether a living process still writes to the journal at `path`, or rings for it."""
-    return any(map(_is_locked, (ringing_path(path), path)))
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            fcntl.flock(file, fcntl.LOCK_UN)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
+    return isinstance(_entry_or_none(lines[-2]), Ended | Elsewhere)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,6 @@ from thirdring.errors import CallTaken, JournalError
 from thirdring.journal import (
     Entry,
     Journal,
-    JournalContents,
     ToolUsed,
     file_name,
     has_ended,
@@ -91,35 +89,6 @@ async def test_half_a_character_does_not_stop_a_call(tmp_path: Path) -> None:
     last = read(journal.path).entries[-1]
     assert isinstance(last, ToolUsed)
     assert last.use.arguments == {"a": "x?"}
-
-
-def test_whole_lines_survive_a_cut_anywhere(tmp_path: Path) -> None:
-    """However a writer died, all lines before the torn one are there."""
-    entries = (opened(), spoken(1, text="Grüß Gott"), used(2), ended(3))
-    lines = [entry.model_dump_json().encode() + b"\n" for entry in entries]
-    data, path = b"".join(lines), tmp_path / "torn.jsonl"
-    for cut in range(len(data) + 1):
-        path.write_bytes(data[:cut])
-        tail = data[:cut].rpartition(b"\n")[2]
-        whole = data[:cut].count(b"\n") + (tail + b"\n" in lines)
-        assert read(path) == JournalContents(
-            entries[:whole],
-            damaged_tail=bool(tail) and tail + b"\n" not in lines,
-            damaged=(tail,) if tail and tail + b"\n" not in lines else (),
-        )
-
-
-@given(st.lists(st.one_of(st.binary(max_size=80), st.just(b"[" * 50_000)), max_size=4))
-def test_garbage_hides_no_entry(garbage: list[bytes]) -> None:
-    """Lines that are no entries are counted and left out; the others are read."""
-    noise = [line.replace(b"\n", b"") for line in garbage]
-    lines = [opened().model_dump_json().encode(), *noise, ended(1).model_dump_json().encode()]
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "noisy.jsonl"
-        path.write_bytes(b"\n".join(lines) + b"\n")
-        assert read(path) == JournalContents(
-            (opened(), ended(1)), damaged_lines=len(noise), damaged=tuple(noise)
-        )
 
 
 def test_a_missing_journal_is_named(tmp_path: Path) -> None:
