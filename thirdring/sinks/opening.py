@@ -10,7 +10,7 @@ from thirdring.home import Home
 from thirdring.settings import MongoSettings, Settings
 from thirdring.sinks.file import FileSink
 from thirdring.sinks.sink import Sink
-from thirdring.sinks.webhook import WebhookSink, open_client
+from thirdring.sinks.webhook import WebhookSink, authorities, open_client
 
 __all__ = ["open_sinks"]
 
@@ -30,11 +30,14 @@ async def open_sinks(
         PhoneError: A sink needs what is not installed, or has a URL that means nothing.
     """
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(open_client(settings.allowed_receivers))
+        tls = authorities()
         sinks: dict[tuple[str, str], Sink] = {}
         collections = []
         for business in settings.businesses:
             if business.webhook is not None:
+                # A client each: no receiver takes the connections of another.
+                client = open_client(settings.allowed_receivers, tls=tls)
+                await stack.enter_async_context(client)
                 sinks[business.slug, "webhook"] = WebhookSink(client, business.webhook)
             if business.sinks.file is not None:
                 path = home.root / business.sinks.file.path

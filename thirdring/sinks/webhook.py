@@ -23,7 +23,7 @@ from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.signing import sign
 from thirdring.sinks.transport import GuardedTransport, Resolve, resolve
 
-__all__ = ["WebhookSink", "open_client", "signatures"]
+__all__ = ["WebhookSink", "authorities", "open_client", "signatures"]
 
 TIMEOUT_SECONDS = 15
 LONGEST_WAIT = timedelta(hours=24)
@@ -45,8 +45,9 @@ def open_client(
         tls: Whom to believe; by default the usual authorities, or those of `SSL_CERT_FILE`.
         resolve: The machine's resolver unless told otherwise.
     """
-    limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=60)
-    secure = tls or httpx.create_ssl_context()
+    # How many there may be at one time is the courier's to say.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=60)
+    secure = tls or authorities()
     plain, encrypted = (
         GuardedTransport(allowed, plain=plain, limits=limits, tls=secure, resolve=resolve)
         for plain in (True, False)
@@ -59,6 +60,11 @@ def open_client(
         mounts={"http://": plain},
         trust_env=False,
     )
+
+
+def authorities() -> ssl.SSLContext:
+    """Read whom to believe by default; that takes a while, so clients had better share it."""
+    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)
