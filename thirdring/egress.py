@@ -92,7 +92,6 @@ _URL: Final = re.compile(r"(https?)://([^/?#]*)([/?][^# \\\\]*)?", re.IGNORECASE
 _AUTHORITY: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::(.*))?")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _WANTED: Final = "https://host/path with a public host"
 
 
@@ -223,7 +222,7 @@ def _name(host: str) -> str:
     labels = host.split(".")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise EgressRefused("names no host", "https://host/path, the host in plain letters")
-    if _NUMBER.fullmatch(labels[-1]):
+    if not labels[-1][0].isalpha():
         # 127.1, 0177.0.0.1, 0x7f000001 and 2130706433 are all 127.0.0.1 to some programs.
         try:
             return str(IPv4Address(host))
