@@ -146,7 +146,7 @@ def replay(
         meant = await wanted(
             store, _home(), chosen, configured, call=call, sink=sink_named(sink), undelivered=every
         )
-        done = await run_replay(store, _home(), meant, now, yes=yes)
+        done = await run_replay(store, meant, now, yes=yes)
         show_replay(terminal(), done, as_json=as_json)
         if not done.done:
             raise typer.Exit(_FAILED)

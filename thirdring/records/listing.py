@@ -155,7 +155,7 @@ def _undelivered_table(out: Console, found: Sequence[Undelivered]) -> None:
         Column("sink"),
         Column("tries", right=True),
         Column("record"),
-        Column("last error", yields=True),
+        Column("last error", folds=True),
     ]
     show_table(
         out,

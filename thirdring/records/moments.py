@@ -119,8 +119,11 @@ def _told(use: ToolUse) -> str:
         f"{name}={json.dumps(value, ensure_ascii=False)}".removeprefix("=")
         for name, value in arguments.items()
     )
-    outcome = f"refused: {use.error}" if use.error is not None else use.result
-    return f"{use.name}({named}) → {'nothing' if outcome is None else outcome}"
+    called = f"{use.name}({named})"
+    if use.ended_at is None:
+        return called
+    outcome = use.result if use.error is None else f"refused: {use.error}"
+    return f"{called} → {'nothing' if outcome is None else outcome}"
 
 
 def _took(use: ToolUse, seconds: float) -> str:

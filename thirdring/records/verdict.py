@@ -56,13 +56,15 @@ def show_verdict(out: Console, verdict: Verdict, *, as_json: bool) -> None:
 
 
 def _show_kind(out: Console, kind: Kind, findings: list[Finding]) -> None:
-    known = sum(finding.known for finding in findings)
-    note = f", {known:,} known since the record was made" if known else ""
-    out.print(f"{kind}: {len(findings):,}{note}", style="bold" if known else "bold red")
-    for finding in sorted(findings, key=lambda each: each.known)[:_SHOWN]:
+    new = [finding for finding in findings if not finding.known]
+    if known := len(findings) - len(new):
+        out.print(f"{kind}: {known:,}, known since the record was made")
+    if new:
+        out.print(f"{kind}: {len(new):,}", style="bold red")
+    for finding in new[:_SHOWN]:
         out.print(f"  {printable(finding.journal.name)}: {finding.detail}", soft_wrap=True)
-    if len(findings) > _SHOWN:
-        out.print(f"  and {len(findings) - _SHOWN:,} more: --json has all of them")
+    if len(new) > _SHOWN:
+        out.print(f"  and {len(new) - _SHOWN:,} more: --json has all of them")
 
 
 def _document(verdict: Verdict) -> JsonValue:

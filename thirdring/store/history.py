@@ -24,7 +24,6 @@ __all__ = [
     "matches",
     "names",
     "outbox",
-    "parked",
     "undelivered",
 ]
 
@@ -118,7 +117,7 @@ class Queue:
     Attributes:
         oldest_at: When the first of these calls ended.
         next_at: When the next one is due; with `pending` only.
-        failing: How many of them have been tried in vain; with `pending` only.
+        failing: How many of those that are pending have been tried in vain.
     """
 
     endpoint: Endpoint
@@ -205,21 +204,22 @@ async def outbox(store: Store) -> tuple[list[Queue], list[ParkedEndpoint], int]:
     def work(connection: Connection) -> tuple[list[Queue], list[ParkedEndpoint], int]:
         queues = connection.execute(
             "SELECT deliveries.business, sink, state, count(*) AS n, min(ended_at) AS oldest_at,"
-            " min(due_at) AS next_at, sum(CASE WHEN attempts > 0 THEN 1 ELSE 0 END) AS failing"
+            " min(due_at) AS next_at,"
+            " sum(CASE WHEN state = 'pending' AND attempts > 0 THEN 1 ELSE 0 END) AS failing"
             " FROM deliveries JOIN records ON records.call_id = deliveries.call_id"
             " GROUP BY deliveries.business, sink, state ORDER BY deliveries.business, sink, state"
         ).fetchall()
         total = connection.execute("SELECT count(*) AS n FROM records").fetchone()
         return (
             [_queue(row) for row in queues],
-            parked(connection),
+            _parked(connection),
             0 if total is None else int(total["n"]),
         )
 
     return await store.read(work)
 
 
-def parked(connection: Connection) -> list[ParkedEndpoint]:
+def _parked(connection: Connection) -> list[ParkedEndpoint]:
     """Return the endpoints that get nothing, in the order of their names."""
     rows = connection.execute(
         "SELECT business, sink, parked_at FROM endpoints WHERE parked_at IS NOT NULL"

@@ -11,7 +11,7 @@ from operator import itemgetter
 
 from thirdring.store import endpoints
 from thirdring.store.delivery import DeliveryState, Endpoint
-from thirdring.store.history import Selection, parked
+from thirdring.store.history import Selection
 from thirdring.store.store import Connection, Row, Store, to_text
 
 __all__ = ["Plan", "Planned", "Wanted", "plan", "replay"]
@@ -116,9 +116,8 @@ def _plan(connection: Connection, wanted: Wanted, now: str) -> Plan:
         else:
             state = None if row["state"] is None else DeliveryState(row["state"])
             deliveries.append(Planned(row["call_id"], endpoint, state))
-    meant = {item.endpoint for item in deliveries}
-    unparked = tuple(each.endpoint for each in parked(connection) if each.endpoint in meant)
-    return Plan(tuple(deliveries), under_way, tuple(sorted(unconfigured)), unparked)
+    unparked = endpoints.parked(connection) & {item.endpoint for item in deliveries}
+    return Plan(tuple(deliveries), under_way, tuple(sorted(unconfigured)), tuple(sorted(unparked)))
 
 
 def _rows(connection: Connection, wanted: Wanted) -> Iterator[Row]:
