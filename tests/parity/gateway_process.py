@@ -23,35 +23,43 @@ from thirdring.access import LiveKitAccess
 from thirdring.home import Home
 from thirdring.settings import Business, GatewaySettings, Line, Settings
 
-__all__ = ["gateway_process"]
+__all__ = ["gateway_process", "spawned_gateway"]
 
 
 @contextmanager
 def gateway_process(access: LiveKitAccess, *, media: int = 15) -> Iterator[GatewayAddress]:
     """Run a gateway with one line; without RTP it ends a call after `media` seconds."""
+    with (
+        tempfile.TemporaryDirectory(prefix="thirdring-gateway-") as home,
+        spawned_gateway(access, Home(Path(home)), media=media) as (address, _),
+    ):
+        yield address
+
+
+@contextmanager
+def spawned_gateway(
+    access: LiveKitAccess, home: Home, *, media: int = 15
+) -> Iterator[tuple[GatewayAddress, subprocess.Popen[str]]]:
+    """Run a gateway that keeps its journals in `home`, for whoever may want to kill it."""
     told = {
         "url": access.url,
         "key": access.api_key,
         "secret": access.api_secret.get_secret_value(),
         "media": media,
+        "home": str(home.root),
     }
-    home = tempfile.TemporaryDirectory(prefix="thirdring-gateway-")
-    told["home"] = home.name
-    with (
-        home,
-        subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            cwd=Path(__file__).parents[2],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
+    with subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(told) + "\n")
         process.stdin.flush()
-        yield GatewayAddress(*json.loads(process.stdout.readline()))
+        yield GatewayAddress(*json.loads(process.stdout.readline())), process
         # Leaving the block closes its input, and that ends it.
 
 

@@ -142,7 +142,7 @@ async def agent_for(
         api.AccessToken(access.api_key, access.api_secret.get_secret_value())
         .with_kind("agent")
         .with_identity("agent")
-        .with_grants(api.VideoGrants(room_join=True, room=name))
+        .with_grants(api.VideoGrants(room_join=True, room=name, can_update_own_metadata=True))
         .to_jwt()
     )
     await room.connect(access.url, token)
