@@ -13,15 +13,16 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 import httpcore
 import httpx
 
 from thirdring.egress import Network, Target, check_address, check_url
 
-__all__ = ["GuardedTransport", "Resolve", "resolve"]
+__all__ = ["GuardedClient", "Resolve", "resolve"]
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host, best first; raises OSError."""
@@ -36,14 +37,51 @@ async def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-class GuardedTransport(httpx.AsyncHTTPTransport):
-    """Sends by one scheme what `thirdring.egress` lets through.
+class GuardedClient(httpx.AsyncClient):
+    """Reaches what `thirdring.egress` lets through: no redirects, no cookies, no proxies.
 
-    No proxy of the environment has a say: it would dial what it likes.
+    A proxy of the environment would dial what it likes, so none is used.
+
+    Args:
+        allowed: Networks inside that it may reach.
+        tls: Whom to believe.
+        resolve: The machine's resolver unless told otherwise.
 
     Raises:
         EgressRefused: From a request that may not be sent; the rest are httpx's own errors.
     """
+
+    def __init__(
+        self,
+        allowed: Sequence[Network] = (),
+        *,
+        limits: httpx.Limits,
+        timeout: float,
+        tls: ssl.SSLContext,
+        resolve: Resolve = resolve,
+    ) -> None:
+        self._allowed = tuple(allowed)
+        plain, encrypted = (
+            _GuardedTransport(self._allowed, plain=plain, limits=limits, tls=tls, resolve=resolve)
+            for plain in (True, False)
+        )
+        super().__init__(
+            timeout=timeout,
+            follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            transport=encrypted,
+            mounts={"http://": plain},
+            trust_env=False,
+        )
+
+    def build_request(self, method: str, url: httpx.URL | str, **more: Any) -> httpx.Request:
+        """Judge the URL as it was written: httpx mends what others would read in another way."""
+        check_url(str(url), self._allowed)
+        return super().build_request(method, url, **more)
+
+
+class _GuardedTransport(httpx.AsyncHTTPTransport):
+    """Sends by one scheme."""
 
     def __init__(
         self,
@@ -52,7 +90,7 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
         plain: bool,
         limits: httpx.Limits,
         tls: ssl.SSLContext,
-        resolve: Resolve = resolve,
+        resolve: Resolve,
     ) -> None:
         super().__init__(verify=tls, trust_env=False)
         self._allowed = tuple(allowed)

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
@@ -21,7 +20,7 @@ from thirdring.errors import EgressRefused
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.signing import sign
-from thirdring.sinks.transport import GuardedTransport, Resolve, resolve
+from thirdring.sinks.transport import GuardedClient, Resolve, resolve
 
 __all__ = ["WebhookSink", "authorities", "open_client", "signatures"]
 
@@ -37,28 +36,12 @@ def open_client(
     *,
     tls: ssl.SSLContext | None = None,
     resolve: Resolve = resolve,
-) -> httpx.AsyncClient:
-    """Return a client for webhooks: keeps connections, no cookies, no redirects, no proxies.
-
-    Args:
-        allowed: Networks inside that it may reach.
-        tls: Whom to believe; by default the usual authorities, or those of `SSL_CERT_FILE`.
-        resolve: The machine's resolver unless told otherwise.
-    """
+) -> GuardedClient:
+    """Return a client for webhooks, which keeps connections; see `GuardedClient`."""
     # How many there may be at one time is the courier's to say.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=60)
-    secure = tls or authorities()
-    plain, encrypted = (
-        GuardedTransport(allowed, plain=plain, limits=limits, tls=secure, resolve=resolve)
-        for plain in (True, False)
-    )
-    return httpx.AsyncClient(
-        timeout=TIMEOUT_SECONDS,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        transport=encrypted,
-        mounts={"http://": plain},
-        trust_env=False,
+    return GuardedClient(
+        allowed, limits=limits, timeout=TIMEOUT_SECONDS, tls=tls or authorities(), resolve=resolve
     )
 
 
@@ -75,7 +58,7 @@ class WebhookSink:
         timeout: Seconds for an attempt in all.
     """
 
-    client: httpx.AsyncClient
+    client: GuardedClient
     endpoint: WebhookEndpoint
     timeout: float = TIMEOUT_SECONDS
 
