@@ -113,7 +113,8 @@ class DurableFile:
             if self._store(self._unsynced):
                 self._settle()
             elif deadline is not None and time.monotonic() > deadline:
-                logger.error("%s: %d bytes are lost", self._name, len(self._unsynced))
+                lost = len(self._unsynced)
+                logger.error("%s: %d bytes are lost", self._name, lost, extra={"alarm": "journal"})
                 break
             else:
                 time.sleep(RETRY_SECONDS)
@@ -144,6 +145,7 @@ class DurableFile:
                     self._name,
                     error.strerror,
                     RETRY_SECONDS,
+                    extra={"alarm": "journal"},
                 )
             self._failing = True
             return False
