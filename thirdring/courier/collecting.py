@@ -18,7 +18,7 @@ from thirdring.clock import Clock
 from thirdring.courier.watching import Watcher
 from thirdring.errors import JournalError
 from thirdring.home import Home
-from thirdring.journal import JournalContents, claim
+from thirdring.journal import JournalContents, claim, quarantine
 from thirdring.record import Record, build
 from thirdring.settings import Settings
 from thirdring.store.outbox import NewRecord, Outbox, Put
@@ -188,20 +188,21 @@ class Collector:
 
     def _archive_all(self, ready: Sequence[_Ready], claims: ExitStack) -> None:
         for each in ready:
-            damaged = each.contents.damaged_lines or each.contents.opened is None
             try:
-                self._archive(each.path, ".damaged" if damaged else "")
+                self._archive(each.path, each.contents)
             except OSError as error:
                 self._watcher.failed(each.path, f"cannot be archived ({error.strerror})")
         claims.close()
 
-    def _archive(self, path: Path, suffix: str) -> None:
+    def _archive(self, path: Path, contents: JournalContents) -> None:
         archive = self._home.archive
         archive.mkdir(mode=0o700, parents=True, exist_ok=True)
+        suffix = ".damaged" if contents.damaged_lines or contents.opened is None else ""
         target = archive / f"{path.name}{suffix}"
         # Two calls with one id: neither journal may be lost.
         count = 1
         while target.exists():
             count += 1
             target = archive / f"{path.stem}.{count}{path.suffix}{suffix}"
+        quarantine(contents, target)
         path.rename(target)

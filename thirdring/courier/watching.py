@@ -5,19 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from thirdring.journal import has_ended, is_owned, parse_entry
+from thirdring.journal import has_ended, is_owned
+from thirdring.journal.writer import is_gone
 
 __all__ = ["Watcher"]
 
 logger = logging.getLogger(__name__)
 
 _OWNER_SECONDS: Final = 0.5
-_LEFT_OVER_SECONDS: Final = 5.0
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
+_LOCKS: Final = Path("/proc/locks")
+
+_Inode = tuple[int, int]
+"""Device and number of a file."""
 
 
 @dataclass
@@ -27,7 +32,6 @@ class _Seen:
     size: int = -1
     ended: bool = False
     owner_at: float = 0.0
-    left_over_at: float = 0.0
     not_before: float = 0.0
     retry: float = _FIRST_RETRY
 
@@ -38,6 +42,8 @@ class Watcher:
     def __init__(self, journals: Path) -> None:
         self._journals = journals
         self._seen: dict[str, _Seen] = {}
+        self._locks: Set[_Inode] = frozenset()
+        self._locks_at = 0.0
 
     def finished(self) -> list[Path]:
         """Return the journals that have ended, or that nobody seems to write to any more.
@@ -67,37 +73,42 @@ class Watcher:
         seen = self._seen[item.name]
         path = Path(item.path)
         try:
-            size = item.stat().st_size
-            if size != seen.size:
-                seen.size = size
+            found = item.stat()
+            if found.st_size != seen.size:
+                seen.size = found.st_size
                 seen.ended = has_ended(path)
             # Its writer may hold it for a moment longer: it is tried at every look.
-            return seen.ended or self._is_orphan(path, seen, now)
+            if seen.ended:
+                return True
+            if now < seen.owner_at:
+                return False
+            seen.owner_at = now + _OWNER_SECONDS
+            return not (self._is_held((found.st_dev, found.st_ino), now) or is_owned(path))
         except FileNotFoundError:
             return False
         except OSError as error:
             self.failed(path, f"cannot be looked at ({error.strerror})")
             return False
 
-    def _is_orphan(self, path: Path, seen: _Seen, now: float) -> bool:
-        if now >= seen.owner_at:
-            seen.owner_at = now + _OWNER_SECONDS
-            if not is_owned(path):
-                return True
-        if now >= seen.left_over_at:
-            seen.left_over_at = now + _LEFT_OVER_SECONDS
-            return _is_left_over(path)
-        return False
+    def _is_held(self, inode: _Inode, now: float) -> bool:
+        """Whether a living process has locked a file; False when that cannot be told so cheaply."""
+        if self._locks_at != now:
+            self._locks_at, self._locks = now, _locks()
+        return inode in self._locks
 
 
-def _is_left_over(path: Path) -> bool:
-    """Whether a lock is all that is left of the last writer, as when a forked child lives on."""
-    for line in reversed(path.read_bytes().split(b"\n")):
-        if b'"writer"' in line:
-            try:
-                entry = parse_entry(line)
-            except ValueError:
-                continue
-            writer = getattr(entry, "writer", None)
-            return writer is not None and writer.is_certainly_dead()
-    return False
+def _locks() -> Set[_Inode]:
+    """Return what living processes have locked (proc_locks(5)); nothing where one cannot see it."""
+    try:
+        lines = _LOCKS.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return frozenset()
+    locks = [fields for fields in map(str.split, lines) if fields[1] == "FLOCK"]
+    # A lock can outlive its process in a forked child.
+    living = {pid for pid in {fields[4] for fields in locks} if not is_gone(int(pid))}
+    return {_inode(fields[5]) for fields in locks if fields[4] in living}
+
+
+def _inode(text: str) -> _Inode:
+    major, minor, number = text.split(":")
+    return os.makedev(int(major, 16), int(minor, 16)), int(number)
