@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from thirdring.journal.locks import Lock, holder_pid, is_locked, ringer, ringing_path
-from thirdring.journal.reading import JournalContents, read
-from thirdring.journal.writer import Writer, is_gone
+from thirdring.journal.reading import JournalContents, last_job, read
+from thirdring.journal.writer import Writer
 
 __all__ = ["claim", "is_owned", "no_claim"]
 
@@ -44,7 +44,7 @@ def _claimed(path: Path, held: ExitStack) -> bool:
     lock = Lock.take(path)
     if lock is not None:
         held.enter_context(lock)
-    elif not _is_left_over(path, read(path).job):
+    elif not _is_left_over(path, last_job(path)):
         return False
     beside = ringing_path(path)
     try:
@@ -66,11 +66,7 @@ def is_owned(path: Path) -> bool:
     beside = ringing_path(path)
     if is_locked(beside) and not _is_left_over(beside, ringer(beside)):
         return True
-    if not is_locked(path):
-        return False
-    pid = holder_pid(path)
-    # Who is there need not be looked up in the journal.
-    return pid is None or not is_gone(pid) or not _is_left_over(path, read(path).job)
+    return is_locked(path) and not _is_left_over(path, last_job(path))
 
 
 def _is_left_over(path: Path, holder: Writer | None) -> bool:

@@ -12,7 +12,7 @@ from thirdring.errors import CallTaken
 from thirdring.journal.entries import Elsewhere, Ended, Opened
 from thirdring.journal.locks import PATIENCE_SECONDS, Lock, ringing_path
 from thirdring.journal.opening import append_durably, file_name, offset, stamped, start, zero
-from thirdring.journal.reading import parse, read
+from thirdring.journal.reading import last_job, parse, read
 from thirdring.journal.waking import wake
 from thirdring.journal.writer import Writer
 
@@ -156,4 +156,4 @@ def _unanswered(path: Path, role: str) -> Opened | None:
     opened = contents.opened
     if opened is None or opened.writer is None or opened.writer.role != role:
         return None
-    return None if contents.ended or contents.job is not None else opened
+    return None if contents.ended or last_job(path) is not None else opened

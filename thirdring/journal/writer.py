@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Writer", "boot_id", "is_gone"]
+__all__ = ["Writer", "boot_id"]
 
 _PROC = Path("/proc")
 
@@ -49,7 +49,7 @@ class Writer(BaseModel):
             return False
         if self.pid_namespace is None or self.pid_namespace != _pid_namespace():
             return False
-        return is_gone(self.pid) or _started(self.pid) not in {self.started, None}
+        return _is_gone(self.pid) or _started(self.pid) not in {self.started, None}
 
 
 def boot_id() -> str | None:
@@ -73,8 +73,7 @@ def _started(pid: int) -> int | None:
     return None if fields is None else int(fields[19])
 
 
-def is_gone(pid: int) -> bool:
-    """Whether no such process runs in this namespace of pids."""
+def _is_gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -113,9 +113,14 @@ async def test_a_full_disk_is_an_alarm_and_costs_nothing(
     words = "What are your opening hours next week? " * 25
     turns = [spoken(number, text=words) for number in range(400)]
     alarm = threading.Event()
-    caplog.handler.addFilter(
-        lambda record: (alarm.set() if hasattr(record, "alarm") else None, True)[1]
-    )
+
+    class Watch(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if hasattr(record, "alarm"):
+                alarm.set()
+            return True
+
+    caplog.handler.addFilter(Watch())
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with Journal.create(tmp_path, first()) as journal:
         resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, hard))
