@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from thirdring.journal import has_ended, is_owned
-from thirdring.journal.writer import is_gone
 
 __all__ = ["Watcher"]
 
@@ -105,10 +104,18 @@ def _locks() -> Set[_Inode]:
         return frozenset()
     locks = [fields for fields in map(str.split, lines) if fields[1] == "FLOCK"]
     # A lock can outlive its process in a forked child.
-    living = {pid for pid in {fields[4] for fields in locks} if not is_gone(int(pid))}
+    living = {pid for pid in {fields[4] for fields in locks} if _lives(pid)}
     return {_inode(fields[5]) for fields in locks if fields[4] in living}
 
 
 def _inode(text: str) -> _Inode:
     major, minor, number = text.split(":")
     return os.makedev(int(major, 16), int(minor, 16)), int(number)
+
+
+def _lives(pid: str) -> bool:
+    try:
+        stat = Path("/proc", pid, "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(") ")[2][:1] not in {"Z", "X"}  # waits to be buried
