@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -200,7 +201,20 @@ def courier(
     from thirdring import courier as service
 
     _log_to_stderr()
-    asyncio.run(service.run(_home(), _settings(config), once=once))
+    home, settings = _home(), _settings(config)
+
+    async def run() -> None:
+        async with AsyncExitStack() as around:
+            if not once and os.environ.get("THIRDRING_COURIER_PORT"):
+                # All of LiveKit's API, for those who need it.
+                from sip import server_events
+
+                await around.enter_async_context(
+                    server_events.receiving(home, settings, os.environ)
+                )
+            await service.run(home, settings, once=once)
+
+    asyncio.run(run())
 
 
 @app.command()
