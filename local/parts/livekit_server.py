@@ -64,6 +64,7 @@ def livekit_server(
     program: Path | None = None,
     redis: str | None = None,
     media_also_at: str | None = None,
+    webhook: str | None = None,
 ) -> Part:
     """Return livekit-server on 127.0.0.1.
 
@@ -72,6 +73,8 @@ def livekit_server(
         media_also_at: An address of this machine on its network, for Firefox: it connects no media
             to loopback.
         redis: Address of the part "redis" that runs beside it; None: no SIP service.
+        webhook: Where it tells what happens in rooms, such as to the courier; it does not matter
+            whether anybody listens there.
 
     Raises:
         PartError: The program is nowhere to be found.
@@ -91,7 +94,12 @@ def livekit_server(
         ready=answers_http(f"http://{LOOPBACK}:{http}/"),
         address=f"ws://{LOOPBACK}:{http}",
         env={
-            "LIVEKIT_CONFIG": json.dumps(_config(http, udp, redis, media_also_at)),
+            "LIVEKIT_CONFIG": json.dumps(
+                {
+                    **_config(http, udp, redis, media_also_at),
+                    **_webhook(webhook, keys),
+                }
+            ),
             "LIVEKIT_KEYS": f"{keys.api_key}: {keys.api_secret}",
         },
         ports=(Port(http), Port(udp, "udp")),
@@ -127,3 +135,7 @@ def _config(http: int, udp: int, redis: str | None, media_also_at: str | None) -
         "logging": {"level": "info", "json": False},
         **({"redis": {"address": redis}} if redis else {}),
     }
+
+
+def _webhook(url: str | None, keys: Keys) -> dict[str, object]:
+    return {"webhook": {"urls": [url], "api_key": keys.api_key}} if url else {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from local.parts.part import Part
 from local.parts.ports import LOOPBACK, Port
 from local.parts.probes import all_of, answers_http, answers_sip, says
+from sip import server_events
 from thirdring.errors import PartError
 
 __all__ = ["courier", "gateway", "model", "receiver", "worker"]
@@ -126,14 +127,23 @@ def receiver(log: Path, *, port: int, out: Path, env: Mapping[str, str]) -> Part
     )
 
 
-def courier(log: Path, *, config: Path, env: Mapping[str, str]) -> Part:
-    """Return the courier; stops before the receiver does, so that a delivery under way arrives."""
+def courier(log: Path, *, config: Path, port: int, env: Mapping[str, str]) -> Part:
+    """Return the courier; stops before the receiver does, so that a delivery under way arrives.
+
+    Args:
+        port: Where it listens for livekit-server.
+    """
     return Part(
         name="courier",
         argv=_python("ring.py", "courier", "--config", str(config.absolute())),
         log=log,
         ready=says(log, "courier ready"),
-        env=env,
+        env={
+            **env,
+            "THIRDRING_COURIER_HOST": LOOPBACK,
+            server_events.PORT_VARIABLE: str(port),
+        },
+        ports=(Port(port),),
         after=("receiver",),
     )
 

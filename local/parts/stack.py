@@ -17,7 +17,7 @@ from local.parts.livekit_sip import livekit_sip
 from local.parts.part import Part, running
 from local.parts.ports import LOOPBACK, free_port, own_address
 from local.parts.redis import redis_server
-from sip import provision
+from sip import provision, server_events
 from thirdring import config, workflow
 from thirdring.access import LiveKitAccess
 from thirdring.home import Home
@@ -45,6 +45,7 @@ class Ports:
     model: int = field(default_factory=free_port)
     receiver: int = field(default_factory=free_port)
     worker: int = field(default_factory=free_port)
+    courier: int = field(default_factory=free_port)
     sip: int | None = field(default_factory=free_port)
 
 
@@ -193,6 +194,9 @@ def _parts(planned: Stack, configuration: Path, ports: Ports, wanted: Wanted) ->
         port=ports.livekit,
         redis=redis.address if redis else None,
         media_also_at=own_address() if wanted.firefox else None,
+        webhook=f"http://{LOOPBACK}:{ports.courier}{server_events.PATH}"
+        if wanted.delivery
+        else None,
     )
     if wanted.model:
         yield programs.model(
@@ -215,7 +219,9 @@ def _parts(planned: Stack, configuration: Path, ports: Ports, wanted: Wanted) ->
     if wanted.delivery:
         log = logs / "receiver.log"
         yield programs.receiver(log, port=ports.receiver, out=planned.received, env=env)
-        yield programs.courier(logs / "courier.log", config=configuration, env=env)
+        yield programs.courier(
+            logs / "courier.log", config=configuration, port=ports.courier, env=env
+        )
 
 
 def _sip_side(planned: Stack, configuration: Path, redis: Part | None) -> Iterator[Part]:

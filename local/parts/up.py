@@ -18,7 +18,7 @@ __all__ = ["up", "usual_ports"]
 
 def usual_ports() -> Ports:
     """Return the same ports every time; 7880 is where LiveKit's own tools look first."""
-    return Ports(livekit=7880, model=8089, receiver=8090, sip=None)
+    return Ports(livekit=7880, model=8089, receiver=8090, courier=8092, sip=None)
 
 
 async def up(

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 import ring
 from local.parts.livekit_server import VERSION
+from sip import server_events
 from thirdring import __version__, workflow
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +141,18 @@ def test_the_services_find_each_other() -> None:
     assert f"//127.0.0.1:{server['port']}/" in check("livekit-server")[-1]
     assert f"/127.0.0.1/{sip['health_port']} " in check("livekit-sip")[-1]
     assert f"{SERVICES['worker']['environment']['THIRDRING_WORKER_PORT']}," in check("worker")[-1]
+
+
+def test_the_server_tells_the_courier_who_calls() -> None:
+    """By a port of loopback, signed with the key that the courier knows from .env.local."""
+    courier, server = SERVICES["courier"]["environment"], SERVICES["livekit-server"]["environment"]
+    host, port = courier["THIRDRING_COURIER_HOST"], courier[server_events.PORT_VARIABLE]
+    assert host == "127.0.0.1"
+    url = f"http://{host}:{port}{server_events.PATH}"
+    assert loaded("livekit.yaml")["webhook"] == {"urls": [url]}
+    assert server["LIVEKIT_KEYS"].startswith(f"{server['LIVEKIT_WEBHOOK_API_KEY']}: ")
+    # The others share its variables, and must not want its port.
+    assert server_events.PORT_VARIABLE not in SERVICES["worker"]["environment"]
 
 
 def check(name: str) -> list[str]:

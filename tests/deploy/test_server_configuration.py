@@ -6,11 +6,14 @@ import asyncio
 import os
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
 from livekit import api
 
 from local.parts.livekit_server import Keys, find_program, livekit_server
@@ -51,22 +54,53 @@ def test_the_server_reads_it_as_it_stands(tmp_path: Path) -> None:
 @pytest.mark.server
 @needs_redis
 async def test_the_server_runs_with_it(tmp_path: Path) -> None:
-    """With free ports in it, and Redis at hand, the server starts and has its SIP service."""
+    """With free ports, and Redis at hand, the server starts, has its SIP service, and tells all."""
     keys, redis = Keys(), redis_server(tmp_path / "redis.log")
     part = livekit_server(tmp_path / "livekit-server.log", keys, redis=redis.address)
     document = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     document["port"] = part.ports[0].number
     document["redis"]["address"] = redis.address
     document["rtc"].update(udp_port=free_port(), tcp_port=free_port())
-    moved = {**part.env, "LIVEKIT_CONFIG": yaml.safe_dump(document)}
+    told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    document["webhook"]["urls"] = [f"http://127.0.0.1:{(port := free_port())}/livekit"]
+    moved = {
+        **part.env,
+        "LIVEKIT_CONFIG": yaml.safe_dump(document),
+        "LIVEKIT_WEBHOOK_API_KEY": keys.api_key,
+    }
     # In its first 0.1 s it does not hear SIGTERM.
     server = replace(part, env=moved, grace=0.2)
     async with (
+        listening(port, told),
         running([redis, server]),
         api.LiveKitAPI(server.address, keys.api_key, keys.api_secret) as live,
     ):
         trunks = await live.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
+        await live.room.create_room(api.CreateRoomRequest(name="any"))
+        async with asyncio.timeout(10):
+            body, token = await told.get()
+    verifier = api.TokenVerifier(keys.api_key, keys.api_secret)
+    assert api.WebhookReceiver(verifier).receive(body, token).event == "room_started"
     assert list(trunks.items) == []
+
+
+@asynccontextmanager
+async def listening(port: int, told: asyncio.Queue[tuple[str, str]]) -> AsyncIterator[None]:
+    """Pass on what is posted, with who says so."""
+
+    async def receive(request: web.Request) -> web.Response:
+        told.put_nowait((await request.text(), request.headers["Authorization"]))
+        return web.Response()
+
+    app = web.Application()
+    app.add_routes([web.post("/livekit", receive)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield
+    finally:
+        await runner.cleanup()
 
 
 @pytest.mark.server

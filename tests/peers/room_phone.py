@@ -58,18 +58,23 @@ class RoomPhone:
 
 @contextlib.asynccontextmanager
 async def room_phone(
-    environ: Mapping[str, str], name: str, *, attributes: Mapping[str, str], metadata: str
+    environ: Mapping[str, str], name: str, *, attributes: Mapping[str, str], metadata: str | None
 ) -> AsyncIterator[RoomPhone]:
-    """Call in: join as a SIP participant, dispatch our agent with `metadata`, "answer" at once."""
+    """Call in: join as a SIP participant, dispatch our agent with `metadata`, "answer" at once.
+
+    Args:
+        metadata: None: no agent is dispatched.
+    """
     keys = (environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"])
-    dispatched = api.RoomAgentDispatch(agent_name=AGENT_NAME, metadata=metadata)
+    dispatched = api.RoomAgentDispatch(agent_name=AGENT_NAME, metadata=metadata or "")
+    configuration = api.RoomConfiguration(agents=[] if metadata is None else [dispatched])
     token = (
         api.AccessToken(*keys)
         .with_identity("sip_caller")
         .with_kind("sip")
         .with_attributes(dict(attributes))
         .with_grants(api.VideoGrants(room_join=True, room=name, can_update_own_metadata=True))
-        .with_room_config(api.RoomConfiguration(agents=[dispatched]))
+        .with_room_config(configuration)
         .to_jwt()
     )
     source = rtc.AudioSource(8000, 1)
