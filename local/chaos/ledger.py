@@ -1,0 +1,287 @@
+"""The ledger of a run: calls made against records received, turns said against turns recorded.
+
+Pure: what callers, model, supervisor and receiver have each written down for themselves goes in,
+and what does not balance comes out.
+
+A turn counts as final from the moment at which the model had sent its transcript (caller) or at
+which its audio must have been played out (agent: `PLAYED_OUT` after its length). It has to be in
+the record when that is more than `DURABLE` before whatever cut the call off. Only an agent's turn
+that nobody spoke into is counted: of another one only what was heard is recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from thirdring.calls import Role
+from thirdring.journal import file_name
+from thirdring.record import Record
+
+__all__ = ["Balance", "Call", "Door", "Kill", "Received", "Said", "Target", "balance", "read_said"]
+
+DURABLE = 0.05
+PLAYED_OUT = 1.0
+UNBORN = 0.5
+"""Seconds of a gateway's life that a call may need until it is on disk: baresip has sent 180 by
+then, so a caller cannot tell a call that was taken from one that nearly was."""
+
+Door = Literal["room", "sip", "spoken"]
+Target = Literal["job", "worker", "courier", "gateway", "all"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as its caller knows it; times in seconds since the epoch.
+
+    Attributes:
+        rang: Somebody took it: a provisional answer or a place in the room.
+    """
+
+    caller: str
+    door: Door
+    begun_at: float
+    answered_at: float | None
+    over_at: float
+    rang: bool
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One SIGKILL, or several at once.
+
+    Attributes:
+        journals: Names of the files that a killed job held open.
+        when: Of the courier: before, in or after a POST.
+    """
+
+    target: Target
+    at: float
+    journals: frozenset[str] = frozenset()
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of the model's log: a final turn, an answer that was cut off, or a caller's onset."""
+
+    caller: str
+    kind: Literal["caller", "agent", "cut", "speaks"]
+    text: str
+    at: float
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """One POST whose body came whole; `verified` by the reference verifier."""
+
+    id: str
+    body: bytes
+    verified: bool
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """How the calls fared that one kind of kill hit."""
+
+    kills: int = 0
+    hit: int = 0
+    recorded: int = 0
+    due: int = 0
+    missing: int = 0
+
+
+@dataclass
+class Balance:
+    """What was counted, and every line that does not balance.
+
+    Attributes:
+        due: Turns that had to be recorded.
+        unborn: Calls that the gateway's death met before they could be on disk.
+        problems: Empty when it balances.
+    """
+
+    calls: int = 0
+    records: int = 0
+    lost: int = 0
+    unborn: int = 0
+    said: int = 0
+    due: int = 0
+    recorded: int = 0
+    missing: int = 0
+    invented: int = 0
+    deliveries: int = 0
+    repeated: int = 0
+    different: int = 0
+    unverified: int = 0
+    kills: int = 0
+    rows: dict[str, Row] = field(default_factory=dict)
+    endings: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+def read_said(path: Path) -> list[Said]:
+    """Return the model's log."""
+    if not path.exists():
+        return []
+    return [Said(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def balance(
+    calls: Sequence[Call],
+    kills: Sequence[Kill],
+    said: Iterable[Said],
+    received: Sequence[Received],
+) -> Balance:
+    """Return the balance of a run."""
+    result = Balance(kills=len(kills), deliveries=len(received))
+    records = _records(received, result)
+    by_caller: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_caller[record.caller_number or ""].append(record)
+    lines: dict[str, list[Said]] = defaultdict(list)
+    for one in said:
+        lines[one.caller].append(one)
+    fates: dict[str, list[_Fate]] = defaultdict(list)
+    for call in calls:
+        if not call.rang:
+            continue
+        fate = _fate(call, kills, by_caller.get(call.caller, []), lines[call.caller], result)
+        for target in fate.hit or {"none"}:
+            fates[target].append(fate)
+    strangers = set(by_caller) - {call.caller for call in calls}
+    result.problems += [f"a record of {caller}, who never called" for caller in sorted(strangers)]
+    counted: Counter[str] = Counter(kill.target for kill in kills)
+    for target in (*counted, "none"):
+        hit = fates[target]
+        result.rows[target] = Row(
+            kills=counted[target] if target != "none" else 0,
+            hit=len(hit),
+            recorded=sum(fate.recorded for fate in hit),
+            due=sum(fate.due for fate in hit),
+            missing=sum(fate.missing for fate in hit),
+        )
+    return result
+
+
+def _records(received: Sequence[Received], result: Balance) -> list[Record]:
+    """Return each record once; note repetitions that differ, and what nobody has signed."""
+    bodies: dict[str, bytes] = {}
+    for delivery in received:
+        if not delivery.verified:
+            result.unverified += 1
+            result.problems.append(f"{delivery.id}: not verified")
+        first = bodies.setdefault(delivery.id, delivery.body)
+        if first is not delivery.body:
+            result.repeated += 1
+        if first != delivery.body:
+            result.different += 1
+            result.problems.append(f"{delivery.id}: two bodies")
+    records = [Record.model_validate_json(body) for body in bodies.values()]
+    for record, name in zip(records, bodies, strict=True):
+        if str(record.id) != name:
+            result.problems.append(f"{name}: holds the record {record.id}")
+    result.records = len(records)
+    result.endings.update(record.ending.reason for record in records)
+    return records
+
+
+@dataclass(frozen=True)
+class _Fate:
+    hit: frozenset[str]
+    recorded: bool
+    due: int = 0
+    missing: int = 0
+
+
+def _fate(
+    call: Call, kills: Sequence[Kill], records: list[Record], said: list[Said], result: Balance
+) -> _Fate:
+    names = {file_name(record.call_id) for record in records}
+    cuts = [kill for kill in kills if _hits(kill, call, names)]
+    hit = frozenset(kill.target for kill in cuts)
+    if not records and any(
+        kill.target in {"gateway", "all"} and 0 <= kill.at - call.begun_at < UNBORN for kill in cuts
+    ):
+        result.unborn += 1
+        return _Fate(hit, recorded=True)
+    result.calls += 1
+    if len(records) != 1:
+        result.lost += not records
+        what = "no record" if not records else f"{len(records)} records"
+        result.problems.append(
+            f"{call.caller} ({call.door}, begun {call.begun_at:.3f}, over {call.over_at:.3f}, "
+            f"hit by {', '.join(sorted(hit)) or 'nothing'}): {what}"
+        )
+        return _Fate(hit, recorded=bool(records))
+    until = min([call.over_at, *(kill.at for kill in cuts)]) - DURABLE
+    due = Counter(_due(said, call, until))
+    result.said += sum(one.kind in {"caller", "agent"} for one in said)
+    result.due += due.total()
+    result.recorded += len(records[0].turns)
+    lacking = _compare(call, records[0], due, said, result)
+    return _Fate(hit, recorded=True, due=due.total(), missing=lacking)
+
+
+def _hits(kill: Kill, call: Call, journals: set[str]) -> bool:
+    lasting = call.begun_at <= kill.at <= call.over_at
+    match kill.target:
+        case "job":
+            return bool(kill.journals & journals)
+        case "courier":
+            return False
+        case "gateway":
+            return lasting and call.door != "room"
+        case _:
+            return lasting
+
+
+def _due(said: Sequence[Said], call: Call, until: float) -> Iterable[tuple[str, str]]:
+    for index, one in enumerate(said):
+        if one.kind == "caller" and one.at <= until:
+            yield "caller", _plain(one.text)
+        elif one.kind == "agent" and call.answered_at is not None:
+            final_at = max(one.at, call.answered_at) + one.seconds + PLAYED_OUT
+            spoken_into = any(
+                later.kind == "speaks" and later.at <= final_at for later in said[index + 1 :]
+            )
+            if final_at <= until and not spoken_into:
+                yield "agent", _plain(one.text)
+
+
+def _compare(
+    call: Call,
+    record: Record,
+    due: Mapping[tuple[str, str], int],
+    said: Sequence[Said],
+    result: Balance,
+) -> int:
+    whole: Counter[tuple[str, str]] = Counter(
+        (one.kind, _plain(one.text)) for one in said if one.kind in {"caller", "agent"}
+    )
+    answers = [_plain(one.text) for one in said if one.kind in {"agent", "cut"}]
+    found: Counter[tuple[str, str]] = Counter()
+    for turn in record.turns:
+        key = (str(turn.role), _plain(turn.text))
+        heard_in_part = turn.role is Role.AGENT and key not in whole
+        if not heard_in_part or not any(answer.startswith(key[1]) for answer in answers):
+            found[key] += 1
+    lacking = Counter(dict(due)) - found
+    invented = found - whole
+    for (role, text), count in lacking.items():
+        result.problems.append(f"{call.caller}: {count} turn(s) missing: {role} {text!r}")
+    for (role, text), count in invented.items():
+        result.problems.append(f"{call.caller}: {count} turn(s) too many: {role} {text!r}")
+    result.missing += lacking.total()
+    result.invented += invented.total()
+    return lacking.total()
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
