@@ -25,6 +25,7 @@ from thirdring.courier.doorbell import answering
 from thirdring.courier.trouble import Trouble
 from thirdring.errors import PhoneError, StoreError
 from thirdring.home import Home
+from thirdring.journal import tidy
 from thirdring.settings import Settings
 from thirdring.sinks import open_sinks
 from thirdring.store import open_store
@@ -71,6 +72,7 @@ async def run(
                 trouble=trouble,
             )
             await deliverer.prepare()
+            await asyncio.to_thread(tidy, home.journals)
             collector = Collector(home, settings, outbox, clock, on_stored=deliverer.wake)
             if once:
                 await collector.collect()

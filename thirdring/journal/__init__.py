@@ -1,6 +1,6 @@
 """The append-only file of one call: written as things happen, durable entry by entry."""
 
-from thirdring.journal.claiming import claim, is_owned
+from thirdring.journal.claiming import claim, is_owned, tidy
 from thirdring.journal.entries import (
     Answered,
     DigitPressed,
@@ -53,5 +53,6 @@ __all__ = [
     "parse_entry",
     "quarantine",
     "read",
+    "tidy",
     "wake",
 ]

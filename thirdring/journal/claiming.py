@@ -15,9 +15,11 @@ from thirdring.journal.locks import Lock, holder_pid, is_locked, ringer, ringing
 from thirdring.journal.reading import JournalContents, last_job, read
 from thirdring.journal.writer import Writer
 
-__all__ = ["claim", "is_owned", "no_claim"]
+__all__ = ["claim", "is_owned", "no_claim", "tidy"]
 
 _LOOK_EVERY = 0.005
+_DRAFT_SECONDS = 3600.0
+"""A draft as old as this is nobody's: it becomes a journal in one sync."""
 
 
 @contextmanager
@@ -38,6 +40,23 @@ def claim(path: Path) -> Iterator[JournalContents | None]:
         yield read(path) if claimed else None
         if claimed and not path.exists():
             ringing_path(path).unlink(missing_ok=True)
+
+
+def tidy(folder: Path) -> None:
+    """Take away what processes have left that died before their journal was there.
+
+    Raises:
+        OSError: The folder cannot be read or written.
+    """
+    for path in folder.glob("*.ringing"):
+        with suppress(FileNotFoundError):
+            lock = Lock.take(path)
+            if lock is not None:
+                lock.release(remove=not path.with_suffix("").exists())
+    for draft in folder.glob(".*.draft"):
+        with suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_mtime > _DRAFT_SECONDS:
+                draft.unlink()
 
 
 def _claimed(path: Path, held: ExitStack) -> bool:
