@@ -24,7 +24,7 @@ from thirdring.clock import Clock
 from thirdring.errors import CallError, CallTaken
 from thirdring.fixed_lines import FixedLine, play_into_room
 from thirdring.home import ATTRIBUTE, Home
-from thirdring.journal import Journal, Opened
+from thirdring.journal import Journal, Opened, Writer, read
 from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
 from thirdring.settings import Business, Line, Settings
@@ -42,6 +42,8 @@ _ARRIVAL_SECONDS: Final = 10.0
 
 _SAYING_SECONDS: Final = 1.0
 """How long livekit-server may take to show an attribute to the others."""
+
+_GATEWAY_CHECK_SECONDS: Final = 1.0
 
 _LIVE_CALL: Final = "live_call"
 
@@ -219,7 +221,7 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
         room=ctx.room.name,
         job=ctx.job.id,
     )
-    journal = await asyncio.to_thread(Journal.take, board.home.journals, opened)
+    journal, ringer = await asyncio.to_thread(_take, board.home, opened)
     live = LiveCall(journal, desk.far_end(leg), board.clock, over=desk.over)
     ctx.proc.userdata[_LIVE_CALL] = live
     if leg.kind is LegKind.CONSOLE:
@@ -230,10 +232,27 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
         return live
     events = CallerEvents(answered=live.answered, digit=live.digit, left=live.end)
     follow(ctx.room, participant, events)
+    if ringer is not None and ringer.role == "gateway":
+        watch = asyncio.create_task(_miss_gateway(ringer, live))
+        live.resources.callback(watch.cancel)
     sip_side = participant.attributes.get(ATTRIBUTE)
     if sip_side is not None and sip_side != board.home.id:
         await _say_where(ctx, board.home)
     return live
+
+
+def _take(home: Home, opened: Opened) -> tuple[Journal, Writer | None]:
+    """Return the call's journal, ours now, and who opened it."""
+    journal = Journal.take(home.journals, opened)
+    first = read(journal.path).opened
+    return journal, first and first.writer
+
+
+async def _miss_gateway(gateway: Writer, live: LiveCall) -> None:
+    """End the call when the gateway's process dies; livekit-server misses it after 20 s only."""
+    while not gateway.is_certainly_dead():  # noqa: ASYNC110 - processes tell no events
+        await asyncio.sleep(_GATEWAY_CHECK_SECONDS)
+    live.end(EndReason.INTERRUPTED, "the gateway has died")
 
 
 async def _say_where(ctx: JobContext, home: Home) -> None:

@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 _AGENT: Final = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 _AUDIO: Final = rtc.TrackKind.KIND_AUDIO
 _JOB_CHECK: Final = 0.25
+_JOB_CHECK_LATER: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class BridgedCall:
         self._acknowledged = asyncio.Event()
         self._audible = asyncio.Event()
         self._connected = True
+        self._job_gone = False
         self._people_changed = asyncio.Event()
         self._pressed: asyncio.Queue[str] = asyncio.Queue()
         self._ordered: asyncio.Queue[str] = asyncio.Queue()
@@ -153,6 +155,7 @@ class BridgedCall:
         self._journal.answered()
         self._log("gateway call answered")
         group.create_task(self._follow_holds())
+        group.create_task(self._watch_job())
         # The stack sends no audio before the ACK: until a lost one has been sent again, half a
         # second or more, the greeting would go nowhere.
         await self._acknowledged.wait()
@@ -192,7 +195,7 @@ class BridgedCall:
     async def _until_alone(self) -> None:
         """Wait until nobody to talk to was in the room for a while."""
         while True:
-            company = self._connected and self._room.has_company
+            company = self._connected and self._room.has_company(agents=not self._job_gone)
             wait = None if company else self._patience.company
             self._people_changed.clear()
             try:
@@ -200,6 +203,13 @@ class BridgedCall:
                     await self._people_changed.wait()
             except TimeoutError:
                 return
+
+    async def _watch_job(self) -> None:
+        # livekit-server shows the agent of a process that died for 20 s more.
+        while not self._journal.job_is_gone():  # noqa: ASYNC110 - processes tell no events
+            await asyncio.sleep(_JOB_CHECK_LATER)
+        self._job_gone = True
+        self._people_changed.set()
 
     async def _pass_pressed(self) -> None:
         while True:

@@ -50,6 +50,7 @@ class CallJournal:
         self._ringing: Ringing | None = None
         self._elsewhere = False
         self._buried: Writer | None = None
+        self._taken_by: Writer | None = None
         self._last: asyncio.Task[Any] | None = None
 
     @classmethod
@@ -81,6 +82,10 @@ class CallJournal:
     async def job_has_died(self) -> bool:
         """Tell, once of each, whether the process of the job that took the journal is gone."""
         return await asyncio.shield(self._then(self._bury()))
+
+    def job_is_gone(self) -> bool:
+        """Tell whether the process of the job that has had the call since the answer is dead."""
+        return self._taken_by is not None and self._taken_by.is_certainly_dead()
 
     def answered(self) -> None:
         """Begin to leave the call to the job that has its journal; without one go on."""
@@ -122,7 +127,7 @@ class CallJournal:
         job = None if ringing is None else await self._job(ringing)
         # A job that could not write, or an agent that is none of ours, leaves the ending to us.
         if ringing is not None and job is not None and job.alive:
-            self._ringing = None
+            self._ringing, self._taken_by = None, job.writer
             await self._done("cannot be released", ringing.release)
 
     async def _over(self, departure: Departure) -> None:

@@ -35,11 +35,11 @@ Unreachable: Final = (rtc.ConnectError, api.ServerError, aiohttp.ClientError, Ti
 """What is raised when livekit-server is not there or does not want us."""
 
 _AGENT: Final = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-_COMPANY: Final = (
-    _AGENT,
+_PEOPLE: Final = (
     rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 )
+_COMPANY: Final = (_AGENT, *_PEOPLE)
 _LAST_WORD: Final = 0.5
 # The SDK waits for its API's answers without limit, whatever `LiveKitAPI(timeout=...)` says.
 _ANSWER: Final = 3.0
@@ -130,10 +130,14 @@ class CallRoom:
         """Whether an agent is in the room right now."""
         return any(agent.kind == _AGENT for agent in self.room.remote_participants.values())
 
-    @property
-    def has_company(self) -> bool:
-        """Whether anybody to talk to is in the room: an agent, or a person after a transfer."""
-        return any(who.kind in _COMPANY for who in self.room.remote_participants.values())
+    def has_company(self, *, agents: bool) -> bool:
+        """Tell whether anybody to talk to is in the room: an agent, or a person after a transfer.
+
+        Args:
+            agents: Whether those count; not when they are only shown still.
+        """
+        kinds = _COMPANY if agents else _PEOPLE
+        return any(who.kind in kinds for who in self.room.remote_participants.values())
 
     async def dispatch_again(self) -> None:
         """Ask for an agent once more, in place of the dispatch that nobody followed."""
