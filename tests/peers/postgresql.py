@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -73,10 +72,9 @@ class Postgresql:
         """Stop it; whoever is connected is cut off."""
         self._run("pg_ctl", "stop", "--wait", "--mode", "fast", "-D", self._data)
 
-    def kill(self) -> None:
-        """Kill it with SIGKILL."""
-        lines = (self._folder / "data" / "postmaster.pid").read_text(encoding="ascii").splitlines()
-        os.kill(int(lines[0]), signal.SIGKILL)
+    def crash(self) -> None:
+        """Stop it as a loss of power would: without a checkpoint."""
+        self._run("pg_ctl", "stop", "--wait", "--mode", "immediate", "-D", self._data)
 
     def say(self, sql: str, *, database: str = "postgres") -> None:
         """Run a statement as the one who may do everything."""

@@ -106,7 +106,7 @@ def settle(connection: Connection, settlements: Iterable[Settlement], owner: str
     batch = sorted(settlements, key=lambda each: (each.call_id, each.sink))
     delivered = [each for each in batch if each.state is DeliveryState.DELIVERED]
     parked = [each for each in batch if each.state is DeliveryState.PARKED]
-    failed = [each for each in batch if each not in delivered and each not in parked]
+    failed = [e for e in batch if e.state in (DeliveryState.PENDING, DeliveryState.DEAD)]
     connection.executemany(
         # What has arrived has arrived, even when its endpoint was parked meanwhile.
         f"{_SETTLE} AND state IN ('pending', 'parked')",

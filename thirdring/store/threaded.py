@@ -21,7 +21,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 4.0
 """How long any one use of the store may wait, for its turn, a lock or an answer."""
 
-_GRACE_SECONDS = 0.5
+GRACE_SECONDS = 0.5
 """How much later even a database that says nothing at all is given up."""
 
 
@@ -84,7 +84,7 @@ class ThreadedStore(ABC):
 
     async def _use(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         deadline = Deadline(PATIENCE_SECONDS)
-        limit = asyncio.timeout(PATIENCE_SECONDS + _GRACE_SECONDS)
+        limit = asyncio.timeout(PATIENCE_SECONDS + GRACE_SECONDS)
         try:
             async with limit:
                 return await self._in_thread(lambda: self._transact(work, deadline, writes=writes))

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tests.samples import at
+from thirdring.errors import StoreError
 from thirdring.record import record_id
 from thirdring.sinks.results import DeliveryResult, Outcome
-from thirdring.store import Store
+from thirdring.store import Store, to_text
 from thirdring.store.outbox import DeliveryState, Due, Endpoint, NewRecord, Outbox, Put, Settlement
 
 FAILED = DeliveryResult(Outcome.RETRY, 500, error="HTTP 500")
@@ -93,3 +95,107 @@ async def test_a_failed_delivery_waits(outbox: Outbox) -> None:
     assert await claim(outbox, 4.999) == []
     (due,) = await claim(outbox, 5)
     assert due.attempts == 1
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
+async def test_a_settled_delivery_stays_settled(outbox: Outbox, state: DeliveryState) -> None:
+    """A late result changes nothing, and nothing is due."""
+    await outbox.put([new("c1")], at(0))
+    await claim(outbox, 0)
+    await outbox.settle([Settlement("c1", "webhook", state, FAILED)], owner="one", now=at(1))
+    await outbox.settle([failed("c1", 3)], owner="one", now=at(2))
+    assert await claim(outbox, 9) == []
+    assert await outbox.states("c1") == {"webhook": state}
+    assert (await outbox.counts())[state] == 1
+
+
+async def test_each_sink_has_its_own_delivery(outbox: Outbox) -> None:
+    """That one sink fails is nothing to the others."""
+    await outbox.put([new("c1", sinks=("webhook", "file", "mongodb"))], at(0))
+    free = dict.fromkeys([CLINIC, Endpoint("clinic", "file"), Endpoint("clinic", "mongodb")], 8)
+    assert {due.endpoint for due in await claim(outbox, 0, free=free)} == set(free)
+    delivered = Settlement("c1", "file", DeliveryState.DELIVERED, None)
+    await outbox.settle([delivered, failed("c1", 5)], owner="one", now=at(1))
+    assert await outbox.states("c1") == {
+        "webhook": DeliveryState.PENDING,
+        "file": DeliveryState.DELIVERED,
+        "mongodb": DeliveryState.PENDING,
+    }
+    assert [due.sink for due in await claim(outbox, 5, free=free)] == ["webhook"]
+
+
+async def test_one_business_does_not_hold_up_the_others(outbox: Outbox) -> None:
+    """However long its queue is, each endpoint gets what it has room for, the oldest first."""
+    slow, fast = Endpoint("slow", "webhook"), Endpoint("fast", "webhook")
+    for number in range(5):
+        await outbox.put([new(f"slow-{number}", business="slow")], at(number))
+    await outbox.put([new("fast-1", business="fast")], at(9))
+    due = await claim(outbox, 10, free={slow: 2, fast: 8})
+    assert [item.call_id for item in due] == ["slow-0", "slow-1", "fast-1"]
+    due = await claim(outbox, 10, free={slow: 8, fast: 8}, limit=2)
+    assert [item.call_id for item in due] == ["slow-2", "slow-3"]
+
+
+async def test_the_oldest_goes_first_whether_new_or_not(outbox: Outbox) -> None:
+    """A record that failed before does not wait for all those that came since."""
+    await outbox.put([new("c1")], at(0))
+    await claim(outbox, 0)
+    await outbox.settle([failed("c1", 5)], owner="one", now=at(1))
+    await outbox.put([new("c2")], at(4))
+    await outbox.put([new("c3")], at(6))
+    assert [due.call_id for due in await claim(outbox, 7)] == ["c2", "c1", "c3"]
+
+
+async def test_what_nobody_configures_waits(outbox: Outbox) -> None:
+    """A webhook that was taken out of the configuration gets its records when it is back."""
+    await outbox.put([new("c1")], at(0))
+    assert await claim(outbox, 1, free={Endpoint("other", "webhook"): 8}) == []
+    assert len(await claim(outbox, 2)) == 1
+
+
+async def test_a_call_without_record_is_unknown(outbox: Outbox) -> None:
+    """Asking for what is not there is no error."""
+    assert (await outbox.record("c1"), await outbox.states("c1")) == (None, None)
+    assert set((await outbox.counts()).values()) == {0}
+
+
+async def test_a_caller_is_counted_once_per_call(outbox: Outbox, store: Store) -> None:
+    """With the record, and not again when a record is known; nobody without a number is."""
+    await outbox.put([new("c1", opened=100), new("c2", opened=50), new("c3", caller=None)], at(0))
+    await outbox.put([new("c1", opened=100), new("c4", opened=70), new("c5", business=None)], at(1))
+    rows = await store.read(lambda c: c.execute("SELECT * FROM callers").fetchall())
+    assert rows == [
+        {
+            "business": "clinic",
+            "number": "+12025550199",
+            "first_call_at": to_text(at(50)),
+            "last_call_at": to_text(at(100)),
+            "calls": 3,
+        }
+    ]
+
+
+async def test_a_batch_is_stored_whole_or_not_at_all(outbox: Outbox, store: Store) -> None:
+    """What cannot be stored takes nothing half-way in: no record, no delivery, no caller."""
+    twin = replace(new("c2"), record_id=record_id("c1"))
+    with pytest.raises(StoreError):
+        await outbox.put([new("c1"), twin], at(0))
+    left = await store.read(
+        lambda connection: connection.execute(
+            "SELECT call_id FROM records UNION ALL SELECT call_id FROM deliveries"
+            " UNION ALL SELECT number FROM callers"
+        ).fetchall()
+    )
+    assert left == []
+
+
+async def test_odd_texts_and_bytes_come_back(outbox: Outbox) -> None:
+    """Whatever a stranger's SIP header or receiver says, the record is stored and delivered."""
+    body = bytes(range(256)) + "é%s?".encode()
+    await outbox.put([new("c%s?'\"", body=body)], at(0))
+    (due,) = await claim(outbox, 1)
+    assert (due.call_id, due.body) == ("c%s?'\"", body)
+    odd = DeliveryResult(Outcome.RETRY, 500, error="nul \0, 100 %, ?, 诊所")
+    settlement = Settlement(due.call_id, "webhook", DeliveryState.DEAD, odd)
+    await outbox.settle([settlement], owner="one", now=at(2))
+    assert await outbox.states(due.call_id) == {"webhook": DeliveryState.DEAD}
