@@ -20,18 +20,21 @@ class RawServer:
     Attributes:
         connections: The host that each asked for by SNI; None without TLS.
         requests: Request lines and headers, as they came.
+        came: Set once there is a request.
         sent: Bytes of answers that were taken off our hands.
     """
 
     port: int = 0
     connections: list[str | None] = field(default_factory=list)
     requests: list[bytes] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
     sent: int = 0
 
     async def request(self, reader: asyncio.StreamReader) -> None:
         """Read one request to its end."""
         head = await reader.readuntil(b"\r\n\r\n")
         self.requests.append(head)
+        self.came.set()
         names = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
         await reader.readexactly(int(names.get(b"content-length", 0)))
 

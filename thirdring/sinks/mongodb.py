@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from bson.errors import BSONError
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
 
 from thirdring.settings import MongoSettings
 from thirdring.sinks.results import DeliveryResult, Outcome
@@ -35,8 +35,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "socketTimeoutMS": 10000,
     "w": "majority",
 }
-# The latter of a body that is no record, or no value that BSON has.
-_FAULTS: Final = (PyMongoError, OSError, BSONError, ValueError, LookupError, RecursionError)
+# The last three: of a body that is no record, or has what BSON has no form for.
+_FAULTS: Final = (PyMongoError, OSError, BSONError, ValueError, RecursionError)
 _TIMES: Final = ("opened_at", "answered_at", "ended_at")
 _ROLES: Final = {"caller": "user", "agent": "assistant"}
 _LARGEST_INTEGER: Final = 2**63
@@ -49,12 +49,9 @@ async def open_client(settings: MongoSettings) -> AsyncIterator[Client]:
     Raises:
         ValueError: The URL is not one of a MongoDB; the text does not show it.
     """
-    url = settings.url.get_secret_value()
-    given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
-    options = {name: value for name, value in _OPTIONS.items() if name.lower() not in given}
     try:
-        client: Client = AsyncMongoClient(url, **options)
-    except (PyMongoError, ValueError, TypeError) as error:
+        client = _client(settings.url.get_secret_value())
+    except _FAULTS as error:
         raise ValueError(_without_password(str(error), settings)) from None
     try:
         yield client
@@ -64,13 +61,23 @@ async def open_client(settings: MongoSettings) -> AsyncIterator[Client]:
 
 def is_understood(url: str) -> bool:
     """Tell whether the driver takes a URL, as far as that shows without a server or DNS."""
-    if urlsplit(url).scheme != "mongodb":
-        return True
     try:
-        parse_uri(url, warn=False)
-    except (PyMongoError, ValueError, TypeError):
+        _client(url)
+    except _FAULTS:
         return False
     return True
+
+
+def _client(url: str) -> Client:
+    given = {name.lower() for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True)}
+    options = {name: value for name, value in _OPTIONS.items() if name.lower() not in given}
+    with warnings.catch_warnings():
+        # An option that it does not know is a mistake, not something to go on without.
+        warnings.simplefilter("error", UserWarning)
+        try:
+            return AsyncMongoClient(url, **options)
+        except UserWarning as warning:
+            raise ValueError(str(warning)) from None
 
 
 @dataclass(frozen=True)
@@ -120,9 +127,16 @@ def document(body: bytes) -> dict[str, Any]:
     record, so that what later records add is there as well.
 
     Raises:
-        ValueError, LookupError: The body is no record.
+        ValueError: The body is no record.
     """
     record = json.loads(body)
+    try:
+        return _document(record)
+    except (LookupError, TypeError, AttributeError):
+        raise ValueError("the body is no record of a call") from None
+
+
+def _document(record: dict[str, Any]) -> dict[str, Any]:
     call: dict[str, Any] = {
         "_id": record.pop("call_id"),
         "record_id": record.pop("id", None),
@@ -165,7 +179,7 @@ def _name(name: str) -> str:
 
 def _without_password(text: str, settings: MongoSettings) -> str:
     url = settings.url.get_secret_value()
-    credentials = urlsplit(url).netloc.rpartition("@")[0]
+    credentials = url.partition("//")[2].rpartition("@")[0]
     password = credentials.partition(":")[2]
     for secret in (url, credentials, password, unquote(password)):
         if secret:

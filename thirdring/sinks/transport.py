@@ -104,7 +104,11 @@ class _GuardedTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         check_url(str(request.url), self._allowed)
-        return await super().handle_async_request(request)
+        response = await super().handle_async_request(request)
+        if response.has_redirect_location:
+            # Not followed in any case, and what is wrong with it must not hide the status.
+            del response.headers["location"]
+        return response
 
 
 class _GuardedNetwork(httpcore.AsyncNetworkBackend):
