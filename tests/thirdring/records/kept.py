@@ -33,7 +33,7 @@ businesses:
   riverside_clinic:
     name: Riverside Clinic
     time_zone: America/New_York
-    webhook: {{url: "{url}", secret: {secret}}}
+    webhook: {{url: "{url}", secret: "${{HOOK_SECRET}}"}}
     lines: [{{number: "+12025550142", workflow: patient_questions}}]
 allowed_receivers: [127.0.0.0/8]
 """
@@ -55,8 +55,7 @@ async def write(home: Home, call_id: str, entries: Sequence[Entry]) -> None:
 def configuration(folder: Path, url: str = "http://127.0.0.1:9/") -> Path:
     """Write a configuration whose only business has a webhook."""
     path = folder / "thirdring.yaml"
-    text = _CONFIGURATION.format(url=url, secret=SECRET.get_secret_value())
-    path.write_text(text, encoding="utf-8")
+    path.write_text(_CONFIGURATION.format(url=url), encoding="utf-8")
     return path
 
 
@@ -88,6 +87,8 @@ def at_once(work: Coroutine[None, None, T]) -> T:
 def records(home: Home, *arguments: str, columns: int | None = None, **environ: str) -> Result:
     """Run a command as `python ring.py records` does; a PhoneError is its `exception`."""
     width = {} if columns is None else {"COLUMNS": str(columns)}
-    env = {"THIRDRING_HOME": str(home.root), "THIRDRING_STORE": None, **width, **environ}
+    secret = SECRET.get_secret_value()
+    ours = {"THIRDRING_HOME": str(home.root), "THIRDRING_STORE": None, "HOOK_SECRET": secret}
+    env = {**ours, **width, **environ}
     with ThreadPoolExecutor(1) as thread:  # the command has an event loop of its own
         return thread.submit(CliRunner().invoke, app, arguments, env=env).result()
