@@ -31,12 +31,18 @@ _GATEWAY_TRUNK: Final = "ST_gateway"
 
 @dataclass
 class _Agent:
-    home: str
+    """One that came into a room.
+
+    Attributes:
+        home: Where its job keeps journals; None when it is none of ours.
+    """
+
+    home: str | None
     has_track: bool = False
 
 
 class Attendance:
-    """Remembers which homes' agents came into which room, and asks livekit-server.
+    """Remembers which agents came into which room, and asks livekit-server.
 
     Also of rooms where no phone rings: the agent's event may come before the caller's.
     """
@@ -46,16 +52,24 @@ class Attendance:
         self._agents: OrderedDict[str, dict[str, _Agent]] = OrderedDict()
 
     def homes(self, room: str, *, with_track: bool = False) -> set[str]:
-        """Return whose agents came into a room, or only those that can be heard."""
+        """Return the homes of the agents that came into a room, or only of those to be heard."""
         agents = self._agents.get(room, {}).values()
-        return {agent.home for agent in agents if agent.has_track or not with_track}
+        return {
+            agent.home for agent in agents if agent.home and (agent.has_track or not with_track)
+        }
+
+    def somebody_spoke(self, room: str) -> bool:
+        """Whether any agent could be heard: it is then that livekit-sip answers the phone."""
+        return any(agent.has_track for agent in self._agents.get(room, {}).values())
+
+    def somebody_came(self, room: str) -> bool:
+        """Whether any agent was in the room."""
+        return bool(self._agents.get(room))
 
     def note(self, room: str, participants: Iterable[api.ParticipantInfo]) -> None:
         """Remember the agents among these."""
         for participant in filter(is_agent, participants):
-            home = participant.attributes.get(ATTRIBUTE)
-            if not home:  # it keeps no journal of ours
-                continue
+            home = participant.attributes.get(ATTRIBUTE) or None
             agents = self._agents.setdefault(room, {})
             agent = agents.setdefault(participant.identity, _Agent(home))
             agent.has_track = agent.has_track or bool(participant.tracks)

@@ -51,6 +51,7 @@ _REASONS: Final = {
 }
 _WORDS: Final = {
     EndReason.ABANDONED: "the caller left",
+    EndReason.CALLER_HUNG_UP: "the caller hung up",
     EndReason.REFUSED: "the SIP side ended the call",
     EndReason.REMOVED: "the room was closed, or the caller removed from it",
     EndReason.INTERRUPTED: "the SIP side was lost while the phone rang",
@@ -176,7 +177,9 @@ class RingingCalls:
                 logger.exception("%s: cannot be taken over; it is collected as it is", path)
                 continue
             if ringing is not None:
-                self._calls[ringing.opened.leg.call_id] = _Call(ringing, since=-math.inf)
+                call_id = ringing.opened.leg.call_id
+                self._calls[call_id] = _Call(ringing, since=-math.inf)
+                logger.info("call %s is taken over from a courier that ended", call_id)
 
     async def watch(self, patience: Patience) -> None:
         """Find calls whose joining nobody told us of, and end those of whose end nobody does."""
@@ -244,7 +247,10 @@ class RingingCalls:
             await self._end(call, _reason(participant))
 
     async def _heard(self, room: str, identity: str) -> None:
-        if not self._attendance.note_track(room, identity) and self._in(room):
+        calls = self._in(room)
+        if identity in {call.ringing.opened.leg.identity for call in calls}:
+            return
+        if not self._attendance.note_track(room, identity) and calls:
             # The event names the participant, and no more (telemetry/events.go, TrackPublished).
             with suppress(*OUT_OF_REACH):
                 await self._attendance.look(room)
@@ -268,11 +274,16 @@ class RingingCalls:
                 self._forget(call, "a job has it")
 
     async def _end(self, call: _Call, reason: EndReason, words: str | None = None) -> None:
-        homes = self._attendance.homes(call.room)
-        if homes - {self._home_id}:
+        if self._attendance.homes(call.room) - {self._home_id}:
             await self._elsewhere(call)
             return
-        came = "the agent that came did not take the call" if homes else "no agent came"
+        came = "no agent came"
+        if self._attendance.somebody_spoke(call.room):
+            came = "the agent that answered kept no journal"
+            if reason is EndReason.ABANDONED:
+                reason = EndReason.CALLER_HUNG_UP
+        elif self._attendance.somebody_came(call.room):
+            came = "the agent that came did not take the call"
         detail = f"{words or _WORDS[reason]}; {came}"
         ending = Ending(reason=reason, at=self._clock.now(), detail=detail)
         try:

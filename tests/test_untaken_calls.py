@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from livekit import api
 
 from local.parts.livekit_server import Keys, livekit_server
 from local.parts.part import running
@@ -64,7 +65,7 @@ class Door:
                 stderr=out,
             )
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while b"courier ready" not in log.read_bytes():
                     assert process.returncode is None, log.read_text()
                     await asyncio.sleep(0.02)
@@ -83,14 +84,14 @@ class Door:
 
     async def held(self, call_id: str) -> None:
         """Wait until the courier holds the journal of a call."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             path = self.journal(call_id)
             while not (path.exists() and is_owned(path)):  # noqa: ASYNC110 - another process does
                 await asyncio.sleep(0.02)
 
     async def record(self, call_id: str) -> Call:
         """Wait until there is a record of a call, and return what the store says of it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while call_id not in (found := await self.records()):  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.05)
         return found[call_id]
@@ -138,13 +139,26 @@ async def test_a_courier_that_is_killed_loses_no_call(door: Door) -> None:
             assert set(await door.records()) == {"SCL_leaves", "SCL_comes"}
 
 
+async def test_a_room_that_an_operator_deletes_is_said_to_be(door: Door) -> None:
+    """The reason with which the real server says that the caller is gone is understood."""
+    keys = (door.environ["LIVEKIT_API_KEY"], door.environ["LIVEKIT_API_SECRET"])
+    async with (
+        door.courier(),
+        door.rings("SCL_deleted"),
+        api.LiveKitAPI(door.environ["LIVEKIT_URL"], *keys) as server,
+    ):
+        await door.held("SCL_deleted")
+        await server.room.delete_room(api.DeleteRoomRequest(room="SCL_deleted"))
+        assert (await door.record("SCL_deleted")).reason == EndReason.REMOVED
+
+
 async def test_a_call_that_no_worker_takes_reaches_the_webhook(stack: Stack) -> None:
     """The real server's events are accepted: the record of a caller who gave up is delivered."""
     number = new_number()
     attributes = phone(number, "SCL_untaken", stack.number)
     async with room_phone(stack.environ, "untaken", attributes=attributes, metadata=None):
         journal = stack.home.journals / file_name("SCL_untaken")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not journal.exists():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.02)
     record = await wait_for_record(stack, number)
@@ -160,7 +174,7 @@ async def test_a_call_that_the_worker_takes_has_one_journal_and_one_record(stack
     name = file_name("SCL_taken")
     async with room_phone(stack.environ, "taken", attributes=attributes, metadata="") as called:
         journal, beside = (stack.home.journals / each for each in (name, f"{name}.ringing"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not journal.exists():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.02)
             while beside.exists():  # noqa: ASYNC110 - the same

@@ -40,13 +40,13 @@ def caller(call_id: str, *, line: str = "+12025550142", **attributes: str) -> ap
     )
 
 
-def agent(home: str, *, tracks: int = 0) -> api.ParticipantInfo:
-    """Return an agent that keeps its journals in a home."""
+def agent(home: str = "", *, tracks: int = 0) -> api.ParticipantInfo:
+    """Return an agent that keeps its journals in a home, or none."""
     return api.ParticipantInfo(
         sid="PA_agent",
         identity="agent-AJ_1",
         kind=api.ParticipantInfo.Kind.AGENT,
-        attributes={ATTRIBUTE: home},
+        attributes={ATTRIBUTE: home} if home else {},
         tracks=[api.TrackInfo(sid=f"TR_{number}") for number in range(tracks)],
     )
 

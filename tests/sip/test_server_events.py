@@ -304,8 +304,24 @@ async def test_an_agent_that_takes_another_call_leaves_this_one_ringing(
         await events.tell("participant_left", caller(call_id, callStatus="hangup"))
     endings = {record.call_id: record.ending for record in await records(home)}
     assert endings["SCL_1"].reason is EndReason.COMPLETED
-    assert endings["SCL_2"].reason is EndReason.ABANDONED
-    assert endings["SCL_2"].detail == "the caller left; the agent that came did not take the call"
+    assert endings["SCL_2"].reason is EndReason.CALLER_HUNG_UP
+    assert endings["SCL_2"].detail == "the caller hung up; the agent that answered kept no journal"
+
+
+@pytest.mark.parametrize(
+    ("spoke", "ending"), [(True, EndReason.CALLER_HUNG_UP), (False, EndReason.ABANDONED)]
+)
+async def test_an_agent_that_keeps_no_journal_leaves_the_ending_to_us(
+    events: Events, home: Home, spoke: bool, ending: EndReason
+) -> None:
+    """As behind our gateway: what livekit-sip answered is no abandoned call."""
+    await events.tell("participant_joined", caller("SCL_1"))
+    await events.tell("participant_joined", agent())
+    if spoke:
+        await events.tell("track_published", agent())
+    await events.tell("participant_left", caller("SCL_1", callStatus="hangup"))
+    (record,) = await records(home)
+    assert record.ending.reason is ending
 
 
 @pytest.mark.parametrize("speaks", [True, False])
