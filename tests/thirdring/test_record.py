@@ -3,15 +3,20 @@ from __future__ import annotations
 import pytest
 
 from tests.samples import at, ended, opened, spoken, used
-from thirdring.calls import EndReason, Latency, Role, Usage
+from thirdring.calls import EndReason, Latency, Role, Usage, ended_by
 from thirdring.errors import JournalError
 from thirdring.journal import (
     Answered,
     DigitPressed,
+    Ended,
     Entry,
+    HandedOver,
     LatencyMeasured,
     ModelFault,
+    ToolBegun,
     UsageCounted,
+    Writer,
+    parse_entry,
 )
 from thirdring.record import Digit, Fault, Record, build, record_id
 
@@ -28,6 +33,20 @@ WHOLE_CALL: tuple[Entry, ...] = (
     UsageCounted(at=at(8), usage=Usage(model="m", input_tokens=5)),
     ended(9.5),
 )
+
+
+def taken(name: str) -> HandedOver:
+    """Return the entry of a job that took a call of this business."""
+    return HandedOver(
+        at=at(1),
+        business=name,
+        line="+12025550143",
+        workflow=name,
+        model="m",
+        room="r",
+        job="AJ_2",
+        writer=Writer(role="job", pid=1),
+    )
 
 
 def test_a_record_holds_the_whole_call() -> None:
@@ -57,6 +76,59 @@ def test_a_call_without_an_ending_was_interrupted() -> None:
     record = build((opened(), Answered(at=at(1)), spoken(2)))
     assert record.ending.reason is EndReason.INTERRUPTED
     assert (record.ended_at, record.duration_seconds) == (at(3), 2.0)
+
+
+def test_the_job_that_took_the_call_says_what_it_was() -> None:
+    """What was known at the INVITE is replaced by what the last job found out."""
+    first = opened(business=None).model_copy(update={"line": None, "workflow": None})
+    record = build((first, taken("one"), taken("two"), ended(9)))
+    assert (record.business, record.workflow, record.model) == ("two", "two", "m")
+    assert (record.opened_at, record.caller_number) == (at(0), "+12025550199")
+
+
+def test_a_tool_that_was_cut_short_is_shown_without_a_result() -> None:
+    """The job died while it ran: that it had begun is known, its effect is not."""
+    begun = used(2).use.model_copy(update={"result": None, "ended_at": None})
+    cut = begun.model_copy(update={"id": "u9", "started_at": at(9)})
+    record = build(
+        (opened(), ToolBegun(at=at(2), use=begun), used(2), ToolBegun(at=at(9), use=cut))
+    )
+    assert [(use.id, use.result, use.ended_at) for use in record.tool_uses] == [
+        ("u2", "Closed all week.", at(2.1)),
+        ("u9", None, None),
+    ]
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_every_ending_says_whose_it_was(reason: EndReason) -> None:
+    """There is no reason without somebody who ended the call."""
+    record = build((opened(), ended(5, reason)))
+    assert (record.ending.reason, record.ending.by) == (reason, ended_by(reason))
+
+
+def test_the_limit_had_another_name() -> None:
+    """Journals and records of version 1 are read with the name of today."""
+    old = ended(5, EndReason.LIMIT_REACHED).model_dump_json().replace("limit_reached", "time_limit")
+    entry = parse_entry(old)
+    assert isinstance(entry, Ended)
+    assert entry.ending.reason is EndReason.LIMIT_REACHED
+    with pytest.raises(ValueError, match="reason"):
+        parse_entry(old.replace("time_limit", "boredom"))
+
+
+def test_a_duration_does_not_follow_the_wall_clock() -> None:
+    """An hour that was put forward during the call is not in it."""
+    over = ended(3 + 3600)
+    last = over.ending.model_copy(update={"offset": 3.0})
+    record = build(
+        (
+            opened().model_copy(update={"offset": 0.0}),
+            Answered(at=at(1), offset=1.0),
+            over.model_copy(update={"offset": 3.25, "ending": last}),
+        )
+    )
+    assert (record.answered_offset, record.ended_offset, record.duration_seconds) == (1, 3, 2)
+    assert record.ended_at == at(3603)
 
 
 def test_the_first_ending_counts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from livekit.agents import (
     ErrorEvent,
     FunctionToolsExecutedEvent,
     SessionUsageUpdatedEvent,
+    UserInputTranscribedEvent,
     UserStateChangedEvent,
     llm,
 )
 from livekit.agents.metrics import LLMModelUsage, STTModelUsage
 from livekit.agents.metrics.usage import AgentSessionUsage
+from livekit.agents.voice import ToolCallEnded, ToolCallStarted, ToolExecutionUpdatedEvent
 
 from tests.samples import START, SetClock, at
 from thirdring.calls import Latency, Role, Turn, Usage
@@ -24,6 +27,7 @@ from thirdring.journal import (
     Entry,
     LatencyMeasured,
     ModelFault,
+    ToolBegun,
     ToolUsed,
     TurnSpoken,
     UsageCounted,
@@ -74,6 +78,16 @@ class Reported:
         """Let totals be told."""
         usage = AgentSessionUsage(model_usage=list(usages))
         self.session.emit("session_usage_updated", SessionUsageUpdatedEvent(usage=usage))
+
+    def tool(self, update: ToolCallStarted | ToolCallEnded) -> None:
+        """Let a tool begin or end."""
+        self.session.emit("tool_execution_updated", ToolExecutionUpdatedEvent(update=update))
+
+    def hears(self, text: str, item: str = "i1", *, final: bool = False) -> None:
+        """Let the model have understood so much of what the caller says."""
+        event = UserInputTranscribedEvent(transcript=text, is_final=final, item_id=item)
+        event.created_at = at(8).timestamp()
+        self.session.emit("user_input_transcribed", event)
 
     @property
     def waits(self) -> list[Latency]:
@@ -203,6 +217,82 @@ def test_arguments_are_kept_as_the_model_gave_them(
     (entry,) = reported.entries
     assert isinstance(entry, ToolUsed)
     assert entry.use.arguments == kept
+
+
+BOOKING = llm.FunctionCall(
+    call_id="c1", name="book", arguments='{"day": "friday"}', created_at=at(1).timestamp()
+)
+
+
+def test_a_tool_is_written_when_it_begins_and_when_it_ends(reported: Reported) -> None:
+    """A job that dies while it runs has said so; its result does not wait for other tools."""
+    reported.tool(ToolCallStarted(function_call=BOOKING))
+    (begun,) = reported.entries
+    assert isinstance(begun, ToolBegun)
+    assert (begun.use.name, begun.use.arguments) == ("book", {"day": "friday"})
+    assert (begun.use.started_at, begun.use.ended_at, begun.use.result) == (at(1), None, None)
+    reported.tool(ToolCallEnded(id="c1", call_id="c1", message="At 2 PM.", status="done"))
+    done = reported.entries[-1]
+    assert isinstance(done, ToolUsed)
+    assert (done.use.id, done.use.result, done.use.error) == ("c1", "At 2 PM.", None)
+    assert done.use.ended_at is not None
+
+
+def test_a_result_is_written_once(reported: Reported) -> None:
+    """That the model has heard it is told later; only what is news is written again."""
+    reported.tool(ToolCallStarted(function_call=BOOKING))
+    reported.tool(ToolCallEnded(id="c1", call_id="c1", message="At 2 PM.", status="done"))
+    reported.uses('{"day": "friday"}', "At 2 PM.")
+    assert [entry.kind for entry in reported.entries] == ["tool_begun", "tool"]
+    reported.uses('{"day": "friday"}', "An internal error occurred", is_error=True)
+    last = reported.entries[-1]
+    assert isinstance(last, ToolUsed)
+    assert (last.use.result, last.use.error) == (None, "An internal error occurred")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error"),
+    [("error", "No such day.", "No such day."), ("cancelled", None, "cancelled")],
+)
+def test_a_tool_that_did_not_end_well_says_why(
+    reported: Reported, status: Any, message: str | None, error: str
+) -> None:
+    """Refused, broken or cut off: never a result."""
+    reported.tool(ToolCallStarted(function_call=BOOKING))
+    reported.tool(ToolCallEnded(id="c1", call_id="c1", message=message, status=status))
+    last = reported.entries[-1]
+    assert isinstance(last, ToolUsed)
+    assert (last.use.result, last.use.error) == (None, error)
+
+
+def test_what_a_caller_was_about_to_say_is_an_interrupted_turn(reported: Reported) -> None:
+    """As far as it was understood when the call ended; what was complete is there once."""
+    reported.hears("Hello")
+    reported.hears("Hello there", final=True)
+    reported.says("Hello there", "user", id="i1", transcript_confidence=1.0)
+    reported.hears("I would", "i2")
+    reported.hears("I would like to", "i2")
+    reported.recorder.finish()
+    reported.recorder.finish()
+    turns = [entry.turn for entry in reported.entries if isinstance(entry, TurnSpoken)]
+    assert [(one.id, one.text, one.interrupted) for one in turns] == [
+        ("i1", "Hello there", False),
+        ("i2", "I would like to", True),
+    ]
+    assert turns[-1].role is Role.CALLER
+    assert turns[-1].started_at <= turns[-1].ended_at
+
+
+async def test_who_has_spoken_is_understood_when_it_is_written_down(reported: Reported) -> None:
+    """A call that ends meanwhile waits for that, but not for ever."""
+    assert reported.recorder.has_understood
+    event = UserStateChangedEvent(old_state="listening", new_state="speaking")
+    reported.session.emit("user_state_changed", event)
+    assert not reported.recorder.has_understood
+    await reported.recorder.understood(0.01)
+    reported.hears("Goodbye.", final=True)
+    await asyncio.wait_for(reported.recorder.understood(60), 20)
+    assert reported.recorder.has_understood
 
 
 def test_usage_is_written_when_it_has_changed(reported: Reported) -> None:

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.peers.endpoint import Endpoint, serving
 from tests.peers.stopping import can_stop
@@ -68,10 +69,15 @@ def copies() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(not can_stop(), reason="this machine does not let a program be stopped")
-async def test_every_write_leaves_a_home_that_recovers(tmp_path: Path, copies: Path) -> None:
+async def test_every_write_leaves_a_home_that_recovers(
+    tmp_path: Path, copies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the INVITE to the delivery: all that was acknowledged, and nothing twice."""
-    home = tmp_path / "home"
+    home, authority = tmp_path / "home", tmp_path / "authority.pem"
     home.mkdir()
+    # Reading all that there are would take longer than everything else.
+    trustme.CA().cert_pem.write_to_path(str(authority))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     async with serving() as endpoint:
         told = [str(home), endpoint.url, str(copies / "acknowledged")]
         command = [sys.executable, "-m", "tests.peers.stopping", str(home), str(copies)]
