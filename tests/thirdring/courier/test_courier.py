@@ -3,31 +3,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import sqlite3
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from aiohttp import web
-from standardwebhooks import Webhook
 
-from tests.peers.endpoint import Arrival, serving
-from tests.samples import SECRET, SetClock, at, business, ended, opened, settings, spoken
+from tests.peers.couriers import (
+    COURIER,
+    TALK,
+    at_url,
+    busy_store,
+    child,
+    record_in,
+    running,
+    state,
+    write,
+)
+from tests.peers.endpoint import serving
+from tests.samples import SetClock, at, business, ended, opened, settings, spoken
 from thirdring.calls import EndReason
 from thirdring.courier import run
 from thirdring.errors import PhoneError, StoreError
 from thirdring.home import Home
-from thirdring.journal import Entry, Journal, file_name
-from thirdring.record import Record, record_id
-from thirdring.settings import Settings
+from thirdring.journal import Journal, file_name
+from thirdring.record import record_id
 from thirdring.store.outbox import DeliveryState, Outbox
 from thirdring.store.sqlite import SqliteStore
 
-ROOT = Path(__file__).parents[3]
-TALK: tuple[Entry, ...] = tuple(spoken(number) for number in range(3))
 JOB = """
 import asyncio, signal, sys
 from pathlib import Path
@@ -44,67 +46,6 @@ async def main():
 
 asyncio.run(main())
 """
-COURIER = """
-import asyncio, sys
-from pathlib import Path
-from tests.samples import business, settings
-from thirdring.courier import run
-from thirdring.home import Home
-
-asyncio.run(run(Home(Path(sys.argv[1])), settings(business(url=sys.argv[2]))))
-"""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
-
-
-def at_url(url: str | None) -> Settings:
-    return settings(business(url=url))
-
-
-async def write(home: Home, *entries: Entry, call_id: str = "call-1") -> None:
-    async with Journal.create(home.journals, opened(call_id)) as journal:
-        for entry in entries:
-            journal.append(entry)
-
-
-async def state(home: Home, call_id: str = "call-1") -> DeliveryState | None:
-    async with SqliteStore(home.store) as store:
-        states = await Outbox(store).states(call_id)
-    assert states is not None
-    return states.get("webhook")
-
-
-@asynccontextmanager
-async def running(home: Home, config: Settings) -> AsyncIterator[None]:
-    courier = asyncio.create_task(run(home, config))
-    try:
-        yield
-    finally:
-        courier.cancel()
-        await asyncio.wait([courier])
-    assert courier.cancelled()
-
-
-@asynccontextmanager
-async def child(program: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program in a process of its own, and kill it with SIGKILL in the end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-def record_in(arrival: Arrival) -> Record:
-    Webhook(SECRET.get_secret_value()).verify(arrival.body, arrival.headers)
-    return Record.model_validate_json(arrival.body)
 
 
 async def test_an_ended_call_is_delivered(home: Home) -> None:
@@ -251,7 +192,9 @@ async def test_a_damaged_journal_still_gives_a_record(home: Home) -> None:
         await run(home, at_url(endpoint.url), once=True)
         (arrival,) = endpoint.arrivals
     assert [turn.id for turn in record_in(arrival).turns] == ["t1"]
-    assert [path.name for path in home.archive.iterdir()] == ["call-1.jsonl.damaged"]
+    archived = {path.name: path for path in home.archive.iterdir()}
+    assert set(archived) == {"call-1.jsonl.damaged", "call-1.jsonl.damaged.quarantine"}
+    assert archived["call-1.jsonl.damaged.quarantine"].read_text() == 'garbage\n{"kind":"tu\n'
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00\xff\n", b'{"kind": "ended"}\n'])
@@ -264,7 +207,7 @@ async def test_a_journal_of_no_call_is_set_aside(home: Home, data: bytes) -> Non
         await run(home, at_url(endpoint.url), once=True)
         assert len(endpoint.arrivals) == 1
     names = {path.name for path in home.archive.iterdir()}
-    assert names == {"aaa.jsonl.damaged", "call-1.jsonl"}
+    assert names - {"aaa.jsonl.damaged.quarantine"} == {"aaa.jsonl.damaged", "call-1.jsonl"}
 
 
 async def test_a_slow_receiver_delays_only_its_own(home: Home) -> None:
@@ -295,7 +238,7 @@ async def test_a_killed_courier_loses_nothing(home: Home) -> None:
     for call_id in calls:
         await write(home, *TALK, ended(9), call_id=call_id)
     async with serving() as endpoint:
-        async with child(COURIER, str(home.root), endpoint.url):
+        async with child(COURIER, str(home.root), endpoint.url, "60"):
             await endpoint.wait(5)
         async with asyncio.timeout(20):
             while await asyncio.to_thread(_pending, home):
@@ -325,14 +268,6 @@ async def test_what_cannot_be_read_waits(home: Home, caplog: pytest.LogCaptureFi
         assert len(endpoint.arrivals) == 1
     assert list(home.journals.iterdir()) == [stuck]
     assert "stuck.jsonl: no record yet: cannot be looked at" in caplog.text
-
-
-@contextmanager
-def busy_store(home: Home) -> Iterator[None]:
-    """Keep others from writing to the store."""
-    with closing(sqlite3.connect(home.store, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
 
 
 async def test_a_store_that_cannot_be_written_costs_no_record(

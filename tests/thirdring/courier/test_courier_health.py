@@ -5,22 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.peers.couriers import until
 from tests.samples import business
 from thirdring.courier import run
 from thirdring.home import Home
 from thirdring.settings import Settings
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for what another task brings about; no event tells it."""
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_a_courier_that_works_touches_its_lock(

@@ -1,0 +1,74 @@
+"""While the store is away nothing is lost, and everything goes on by itself afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.peers.couriers import at_url, busy_store, running, state, until, write
+from tests.peers.endpoint import serving
+from tests.peers.postgresql import Postgresql
+from tests.samples import ended
+from thirdring.home import Home
+from thirdring.store.outbox import DeliveryState
+
+
+async def test_a_locked_store_is_waited_for(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One alarm while it lasts, one word when it is over, every record in between delivered."""
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("thirdring.courier.service._RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("thirdring.courier.delivering._RETRY_SECONDS", 0.05)
+    async with serving() as endpoint, running(home, at_url(endpoint.url)):
+        await write(home, ended(1))
+        await endpoint.wait(1)
+        with busy_store(home):
+            for number in range(2, 5):
+                await write(home, ended(1), call_id=f"call-{number}")
+            await until(lambda: "ALARM: store" in caplog.text)
+        await endpoint.wait(4)
+        await until(lambda: "store: works again" in caplog.text)
+        assert len(endpoint.arrivals) == 4
+    assert caplog.text.count("ALARM") == caplog.text.count("works again") == 1
+    assert await state(home, "call-4") is DeliveryState.DELIVERED
+
+
+async def test_an_answer_is_noted_when_the_store_is_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What has arrived is not sent again by a courier that lives."""
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("thirdring.courier.delivering._GATHER_SECONDS", 0.2)
+    async with serving() as endpoint, running(home, at_url(endpoint.url)):
+        await write(home, ended(1))
+        await endpoint.wait(1)
+        with busy_store(home):
+            await until(lambda: "ALARM: store" in caplog.text)
+        await until(lambda: "store: works again" in caplog.text)
+    assert len(endpoint.arrivals) == 1
+    assert await state(home) is DeliveryState.DELIVERED
+
+
+async def test_a_postgresql_that_is_restarted_is_waited_for(
+    home: Home,
+    postgresql: Postgresql,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The journal waits on disk; its record is delivered once the database is back."""
+    environ = {"THIRDRING_STORE": postgresql.fresh()}
+    monkeypatch.setenv("THIRDRING_STORE", environ["THIRDRING_STORE"])
+    async with serving() as endpoint, running(home, at_url(endpoint.url)):
+        await write(home, ended(1))
+        await endpoint.wait(1)
+        postgresql.stop()
+        try:
+            await write(home, ended(1), call_id="call-2")
+            await until(lambda: "ALARM: store" in caplog.text)
+        finally:
+            postgresql.start()
+        await endpoint.wait(2)
+        await until(lambda: "store: works again" in caplog.text)
+    assert caplog.text.count("ALARM") == caplog.text.count("works again") == 1
+    assert len(endpoint.arrivals) == 2
+    assert await state(home, "call-2", environ=environ) is DeliveryState.DELIVERED
