@@ -245,7 +245,7 @@ def _take(home: Home, opened: Opened) -> tuple[Journal, Writer | None]:
     """Return the call's journal, ours now, and who opened it."""
     journal = Journal.take(home.journals, opened)
     first = read(journal.path).opened
-    return journal, first and first.writer
+    return journal, None if first is None else first.writer
 
 
 async def _miss_gateway(gateway: Writer, live: LiveCall) -> None:
