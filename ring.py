@@ -24,6 +24,7 @@ from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.home import Home
 from thirdring.logs import mask_all_handlers
+from thirdring.records.commands import app as records
 
 if TYPE_CHECKING:
     from sip.provision import Command
@@ -316,6 +317,8 @@ def talk(
     )
     raise typer.Exit(code)
 
+
+app.add_typer(records, name="records")
 
 trunks = typer.Typer(no_args_is_help=True, help="LiveKit SIP: inbound trunks and dispatch rules.")
 app.add_typer(trunks, name="sip")
