@@ -64,7 +64,7 @@ _PLAYOUT_SECONDS = 5.0
 
 _LONGEST_DETAIL = 300
 
-_LAST_WORDS_SECONDS = 1.5
+_LAST_WORDS_SECONDS = 1.2
 """How long the model may take to write down what a caller said just before hanging up."""
 
 _OURS = frozenset(

@@ -41,6 +41,7 @@ class _Notes:
         prompts: All that each reply was decided by.
         news: Set with each append.
         may_answer: Cleared to let replies wait, as a model that thinks for ever.
+        may_write: Cleared to let transcripts wait, as a slow scribe does.
     """
 
     says: deque[str] = field(default_factory=deque)
@@ -49,6 +50,7 @@ class _Notes:
     prompts: list[Prompt] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    may_write: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -84,6 +86,7 @@ class _Scribe:
 
     async def transcribe(self, samples: Samples) -> str:
         del samples
+        await self.notes.may_write.wait()
         return self.notes.says.popleft()
 
 
@@ -120,6 +123,7 @@ async def scripted_model(*, seconds_per_character: float = 0.02) -> AsyncIterato
     """Serve the workflows' scripts on a free port; how long it speaks depends on the text."""
     notes = _Notes()
     notes.may_answer.set()
+    notes.may_write.set()
     brain = _Brain(ScriptBrain(load_all(_WORKFLOWS), today=lambda: TODAY), notes)
     engine = Engine(lambda: _Ears(notes), _Scribe(notes), brain, _Beeps(seconds_per_character))
     async with serve(Settings(port=0), engine) as server:

@@ -174,6 +174,50 @@ async def test_a_caller_who_speaks_over_the_goodbye_stays(
     assert ending(entries) is EndReason.CALLER_HUNG_UP
 
 
+async def test_the_last_words_before_a_hang_up_are_kept(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """The model has them still to write down when the caller leaves: the job waits for that."""
+    model.says.append("Never mind, I will call again")
+    model.may_write.clear()
+    async with calling() as call:
+        await call.answer()
+        spoken = call.next("user_state_changed", old_state="speaking")
+        await call.utter()
+        await spoken
+        call.job.ctx.room.on("participant_disconnected", lambda _: model.may_write.set())
+        entries = await call.hang_up()
+    assert ending(entries) is EndReason.CALLER_HUNG_UP
+    (words,) = [turn for turn in turns(entries) if turn.role is Role.CALLER]
+    assert (words.text, words.interrupted) == ("Never mind, I will call again", False)
+
+
+async def test_a_scribe_that_never_writes_keeps_no_call(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """The wait for the last words has an end."""
+    model.may_write.clear()
+    async with calling() as call:
+        await call.answer()
+        spoken = call.next("user_state_changed", old_state="speaking")
+        await call.utter()
+        await spoken
+        entries = await asyncio.wait_for(call.hang_up(), HEARD)
+    assert ending(entries) is EndReason.CALLER_HUNG_UP
+
+
+async def test_a_session_that_our_side_closes_hangs_up(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """Without a goodbye by the tool for it, the agent has hung up, and no caller hears silence."""
+    async with calling() as call:
+        await call.answer()
+        call.session.shutdown(drain=False)
+        entries = await call.job.finish()
+        assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
+    assert ending(entries) is EndReason.AGENT_HUNG_UP
+
+
 @pytest.mark.parametrize("model", [0.1], indirect=True)
 async def test_nobody_is_told_what_a_tool_found_after_the_call(
     calling: Calls, model: ScriptedModel
