@@ -17,10 +17,10 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint latency up clean
+.PHONY: help setup demo test lint latency bench-courier up clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.complete ## Set everything up (once; the other targets do it by themselves)
 	@$(RUN) -m local.parts.install
@@ -42,6 +42,9 @@ lint: .venv/.complete ## Run the checks that need no call
 
 latency: setup ## Measure mouth-to-ear and barge-in
 	@$(RUN) ring.py latency $(ARGS)
+
+bench-courier: setup ## Measure from BYE to webhook, and how fast a backlog goes
+	@$(RUN) ring.py bench-courier $(ARGS)
 
 up: setup ## Run the local parts until Ctrl-C, for agents started by hand
 	@$(RUN) ring.py up $(ARGS)

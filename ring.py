@@ -381,5 +381,26 @@ def latency(
     raise typer.Exit(asyncio.run(run(home, console, calls=calls, json_file=json_file)))
 
 
+@app.command("bench-courier")
+def bench_courier(
+    *,
+    calls: Annotated[int, typer.Option("--n", min=1, help="Real calls to be hung up.")] = 40,
+    records: Annotated[int, typer.Option(min=2, help="Queued records to be drained.")] = 10_000,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="For journals, and for a courier that idles.")
+    ] = 20,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="A file for every call and the table.")
+    ] = None,
+) -> None:
+    """Measure from BYE to webhook, and how fast a backlog goes; judge it against its bounds."""
+    from bench.courier_here import Sizes, run
+
+    home = Home(_home().root / "bench-courier")
+    console = Console(highlight=False)
+    sizes = Sizes(calls, records, seconds)
+    raise typer.Exit(asyncio.run(run(home, console, sizes, json_file=json_file)))
+
+
 if __name__ == "__main__":
     app()

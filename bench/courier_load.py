@@ -51,6 +51,7 @@ class Receiver:
     """A receiver that runs in a process of its own."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self._url = f"http://127.0.0.1:{port}"
 
     def quick(self, name: str) -> str:

@@ -1,8 +1,8 @@
 """A webhook receiver that costs next to nothing: `python -m bench.courier_receiver`.
 
-It prints its port. `/quick/...` is answered 204 at once, `/hang/...` never. `GET /arrivals` returns
-what came to `/quick/` as JSON: path, webhook-id, and when it was answered by the monotonic clock,
-which is one for all processes of a machine. That list is empty afterwards.
+It prints its port. `/hang/...` is never answered, everything else 204 at once. `GET /arrivals`
+returns what was answered as JSON: path, webhook-id, and the time by the monotonic clock, which is
+one for all processes of a machine. That list is empty afterwards.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Connection(asyncio.Protocol):
             _arrivals.clear()
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
             self._transport.write(head.encode() + body)
-        elif path.startswith("/quick/"):
+        elif not path.startswith("/hang/"):
             self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
             _arrivals.append((path, headers["webhook-id"], time.monotonic()))
 
