@@ -16,6 +16,7 @@ from thirdring.clock import SystemClock
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.logs import mask_all_handlers
+from thirdring.store import open_store
 
 if __name__ == "__main__" and "--help" in sys.argv:
     cli.run_app(AgentServer())
@@ -28,6 +29,7 @@ def _switchboard() -> answering.Switchboard:
     path = Path(os.environ.get("THIRDRING_CONFIG") or "thirdring.yaml")
     settings = config.load(path, workflows=workflows, environ=os.environ)
     here = home.Home.from_environment(os.environ).made()
+    open_store(here, os.environ)  # to refuse a wrong address now, not a caller later
     return answering.Switchboard(settings, workflows, here, SystemClock())
 
 

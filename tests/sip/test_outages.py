@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import WSMsgType, web
@@ -14,11 +15,14 @@ from aiohttp.test_utils import TestServer
 from livekit import rtc
 
 from sip.answering import Switchboard
+from tests.peers.scripted_model import ScriptedModel
 from tests.peers.whole_call import Calls
+from tests.thirdring.store.test_store import held
 from thirdring.calls import EndReason
 from thirdring.fixed_lines import FixedLine, duration
 from thirdring.home import Home
-from thirdring.journal import Ended, Entry
+from thirdring.journal import Ended, Entry, ToolUsed
+from thirdring.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.server
 
@@ -93,3 +97,54 @@ async def test_without_a_journal_nobody_is_left_waiting(
         assert call.phone.sound.is_set()
         assert call.job.over.result() == "no journal"
         assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
+
+
+@asynccontextmanager
+async def no_store(
+    board: Switchboard, how: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """Let the store be locked by another process, or be a server that does not run."""
+    if how == "down":
+        monkeypatch.setenv("THIRDRING_STORE", "postgresql://ring:secret@127.0.0.1:1/ring")
+        yield
+        return
+    async with SqliteStore(board.home.store) as maker:
+        await maker.connect()
+    async with held(board.home.store, "PRAGMA locking_mode = EXCLUSIVE"):
+        yield
+
+
+@pytest.mark.parametrize("model", [0.002], indirect=True)
+@pytest.mark.parametrize("how", ["locked", "down"])
+async def test_a_call_needs_no_store(
+    calling: Calls,
+    board: Switchboard,
+    model: ScriptedModel,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    """It is answered as fast as ever, a tool says what it cannot do, and the call goes on."""
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.5)
+    model.says.extend(["I'd like to book an appointment on Tuesday.", "What are your hours?"])
+    now = asyncio.get_running_loop().time
+    async with no_store(board, how, monkeypatch), calling() as call:
+        await call.job.answer()
+        spoken: dict[str, Any] = {"old_state": "speaking", "new_state": "listening"}
+        greeted = call.next("agent_state_changed", **spoken)
+        await call.open_line()
+        await greeted
+        for _ in range(2):
+            replied = call.next("agent_state_changed", **spoken)
+            used = call.next("function_tools_executed")
+            began = now()
+            await call.utter()
+            await used
+            assert now() - began < 5
+            await replied
+        entries = await call.hang_up()
+    booked, hours = (entry.use for entry in entries if isinstance(entry, ToolUsed))
+    assert (booked.name, hours.name) == ("find_slots", "opening_hours")
+    assert booked.error is not None
+    assert booked.error.startswith("The calendar cannot be reached right now.")
+    assert "9 AM" in (hours.result or "")
+    assert ended(entries).ending.reason is EndReason.CALLER_HUNG_UP
