@@ -1,4 +1,7 @@
-"""Posts events as livekit-server does: one JSON body, its hash signed with the server's key."""
+"""Posts events as livekit-server does, one JSON body, its hash signed with the server's key.
+
+And what listens for them in this process, and the records that follow.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import base64
 import hashlib
 import itertools
 import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -13,9 +18,28 @@ import httpx
 from google.protobuf.json_format import MessageToJson
 from livekit import api
 
-from thirdring.home import ATTRIBUTE
+from local.parts.ports import free_port
+from sip import server_events
+from sip.ringing import Patience
+from tests.samples import business
+from thirdring.courier import service
+from thirdring.home import ATTRIBUTE, Home
+from thirdring.journal import Journal, file_name, read
+from thirdring.record import Record
+from thirdring.settings import Settings
+from thirdring.store import open_store
+from thirdring.store.history import Selection, bodies, calls
 
-__all__ = ["Events", "agent", "caller", "token"]
+__all__ = ["NOBODY", "Events", "agent", "caller", "collected", "listening", "taken", "token"]
+
+NOBODY = {
+    "LIVEKIT_URL": "ws://127.0.0.1:1",
+    "LIVEKIT_API_KEY": "tests",
+    "LIVEKIT_API_SECRET": "0123456789" * 4,
+}
+"""A livekit-server that cannot be asked."""
+
+_SETTINGS = Settings(businesses=(business(),))
 
 _IDS = itertools.count(1)
 
@@ -112,3 +136,31 @@ class Events:
         """Send a new event, which must be accepted."""
         status = await self.post(self.event(name, participant))
         assert status == 200, status
+
+
+@asynccontextmanager
+async def listening(
+    home: Home, environ: Mapping[str, str] = NOBODY, patience: Patience | None = None
+) -> AsyncIterator[Events]:
+    """Listen as a courier does, and look into the rooms of a livekit-server that sends nothing."""
+    port = str(free_port())
+    url = f"http://127.0.0.1:{port}{server_events.PATH}"
+    moved = {**environ, server_events.PORT_VARIABLE: port}
+    async with server_events.receiving(home, _SETTINGS, moved, patience=patience):
+        yield Events(url, environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"])
+
+
+async def collected(home: Home) -> list[Record]:
+    """Collect the journals that are finished; return all records there are."""
+    await service.run(home, _SETTINGS, once=True)
+    async with open_store(home, {}) as store:
+        found = await calls(store, Selection())
+        texts = await bodies(store, [call.call_id for call in found])
+    return [Record.model_validate_json(texts[call.call_id]) for call in found]
+
+
+def taken(home: Home, call_id: str) -> Journal:
+    """Return the journal of a call that rings, once a job has it."""
+    opened = read(home.journals / file_name(call_id)).opened
+    assert opened is not None
+    return Journal.take(home.journals, opened.model_copy(update={"job": "AJ_1", "writer": None}))

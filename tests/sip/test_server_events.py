@@ -14,30 +14,27 @@ import httpx
 import pytest
 from livekit import api
 
-from local.parts.ports import free_port
 from sip import server_events
 from sip.attendance import is_call
 from sip.gateway.invitation import TRUNK_ID
-from tests.peers.server_events import Events, agent, caller, token
-from tests.samples import at, business
+from tests.peers.server_events import (
+    NOBODY,
+    Events,
+    agent,
+    caller,
+    collected,
+    listening,
+    taken,
+    token,
+)
+from tests.samples import at
 from thirdring.calls import Ending, EndReason
-from thirdring.courier import service
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.home import Home
-from thirdring.journal import Ended, Journal, Opened, file_name, is_owned, read
-from thirdring.record import Record
-from thirdring.settings import Settings
-from thirdring.store import open_store
-from thirdring.store.history import Selection, bodies, calls
+from thirdring.journal import Ended, Journal, file_name, is_owned, read
 
-KEY, SECRET = "tests", "0123456789" * 4
-LIVEKIT = {
-    "LIVEKIT_URL": "ws://127.0.0.1:1",
-    "LIVEKIT_API_KEY": KEY,
-    "LIVEKIT_API_SECRET": SECRET,
-}
+KEY, SECRET = NOBODY["LIVEKIT_API_KEY"], NOBODY["LIVEKIT_API_SECRET"]
 REASONS = api.DisconnectReason
-SETTINGS = Settings(businesses=(business(),))
 
 
 @pytest.fixture
@@ -48,31 +45,12 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 async def events(home: Home) -> AsyncIterator[Events]:
     """Start what listens; livekit-server itself cannot be asked."""
-    port = str(free_port())
-    environ = {**LIVEKIT, server_events.PORT_VARIABLE: port}
-    url = f"http://127.0.0.1:{port}{server_events.PATH}"
-    async with server_events.receiving(home, SETTINGS, environ):
-        yield Events(url, KEY, SECRET)
-
-
-async def records(home: Home) -> list[Record]:
-    """Collect what is finished; return all records there are."""
-    await service.run(home, SETTINGS, once=True)
-    async with open_store(home, {}) as store:
-        found = await calls(store, Selection())
-        texts = await bodies(store, [call.call_id for call in found])
-    return [Record.model_validate_json(texts[call.call_id]) for call in found]
+    async with listening(home) as events:
+        yield events
 
 
 def journal(home: Home, call_id: str) -> Path:
     return home.journals / file_name(call_id)
-
-
-def taken(home: Home, call_id: str) -> Journal:
-    """Return the journal of a call once a job has it."""
-    leg = read(journal(home, call_id)).opened
-    assert leg is not None
-    return Journal.take(home.journals, Opened(**{**dict(leg), "job": "AJ_1", "writer": None}))
 
 
 async def finished(job: Journal, reason: EndReason) -> None:
@@ -140,7 +118,7 @@ async def test_a_replay_is_dropped(events: Events, home: Home) -> None:
     joined = events.event("participant_joined", caller("SCL_1"))
     assert await events.post(joined) == 200
     await events.tell("participant_left", caller("SCL_1"))
-    assert len(await records(home)) == 1
+    assert len(await collected(home)) == 1
     (home.archive / file_name("SCL_1")).unlink()
     home.store.unlink()
     assert await events.post(joined) == 200
@@ -161,9 +139,9 @@ async def test_a_call_that_no_job_takes_is_abandoned(events: Events, home: Home)
     """Its journal is held while it rings; its record says whose line it was, and why it ended."""
     await events.tell("participant_joined", caller("SCL_1"))
     assert is_owned(journal(home, "SCL_1"))
-    assert await records(home) == []
+    assert await collected(home) == []
     await events.tell("participant_left", caller("SCL_1", callStatus="hangup"))
-    (record,) = await records(home)
+    (record,) = await collected(home)
     assert (record.call_id, record.business, record.line) == (
         "SCL_1",
         "riverside_clinic",
@@ -185,11 +163,11 @@ async def test_every_order_of_events_makes_one_record(events: Events, home: Home
             phone = None if name == "room_finished" else caller(call_id)
             await room.tell(name, phone)
             await room.tell(name, phone)
-    assert len(await records(home)) == len(orders)
+    assert len(await collected(home)) == len(orders)
     for number, _ in enumerate(orders):
         for name in ("participant_joined", "participant_left"):
             await events.of(f"room-{number}").tell(name, caller(f"SCL_{number}"))
-    found = [record.call_id for record in await records(home)]
+    found = [record.call_id for record in await collected(home)]
     assert sorted(found) == [f"SCL_{number}" for number, _ in enumerate(orders)]
     assert list(home.journals.iterdir()) == []
     print(f"{len(orders)} orders, 0 second records")  # noqa: T201 - beside the zero
@@ -222,14 +200,14 @@ async def test_the_ending_says_who_gave_up(
     gone.disconnect_reason = reason
     await events.tell("participant_joined", caller("SCL_1"))
     await events.tell("participant_left", gone)
-    (record,) = await records(home)
+    (record,) = await collected(home)
     assert record.ending.reason is ending
 
 
 async def test_a_call_whose_media_never_came_leaves_a_record(events: Events, home: Home) -> None:
     """livekit-server tells of such a caller only when it is gone."""
     await events.tell("participant_connection_aborted", caller("SCL_1"))
-    assert [record.call_id for record in await records(home)] == ["SCL_1"]
+    assert [record.call_id for record in await collected(home)] == ["SCL_1"]
 
 
 async def test_a_number_of_nobody_leaves_a_record_without_business(
@@ -239,7 +217,7 @@ async def test_a_number_of_nobody_leaves_a_record_without_business(
     unknown = caller("SCL_1", line="+12025550177")
     await events.tell("participant_joined", unknown)
     await events.tell("participant_left", unknown)
-    (record,) = await records(home)
+    (record,) = await collected(home)
     assert (record.business, record.line, record.called_number) == (None, None, "+12025550177")
 
 
@@ -252,7 +230,7 @@ async def test_what_is_no_call_behind_livekit_sip_is_left_alone(events: Events, 
         await events.tell("participant_joined", participant)
         await events.tell("participant_left", participant)
     assert [is_call(participant) for participant in others] == [False] * 3
-    assert await records(home) == []
+    assert await collected(home) == []
 
 
 # --- When a job has it.
@@ -267,11 +245,11 @@ async def test_an_event_behind_the_job_changes_nothing(events: Events, home: Hom
     assert not (home.journals / f"{file_name('SCL_1')}.ringing").exists()
     await events.tell("participant_joined", caller("SCL_1"))
     await finished(job, EndReason.COMPLETED)
-    (before,) = await records(home)
+    (before,) = await collected(home)
     for name in ("participant_joined", "participant_left"):
         await events.tell(name, caller("SCL_1"))
     await events.tell("room_finished")
-    (after,) = await records(home)
+    (after,) = await collected(home)
     assert before == after
     assert (after.ending.reason, list(home.journals.iterdir())) == (EndReason.COMPLETED, [])
 
@@ -281,9 +259,9 @@ async def test_a_job_that_has_the_call_writes_its_ending(events: Events, home: H
     await events.tell("participant_joined", caller("SCL_1"))
     job = taken(home, "SCL_1")
     await events.tell("participant_left", caller("SCL_1"))
-    assert await records(home) == []
+    assert await collected(home) == []
     await finished(job, EndReason.CALLER_HUNG_UP)
-    assert [record.ending.reason for record in await records(home)] == [EndReason.CALLER_HUNG_UP]
+    assert [record.ending.reason for record in await collected(home)] == [EndReason.CALLER_HUNG_UP]
 
 
 async def test_an_agent_that_takes_another_call_leaves_this_one_ringing(
@@ -302,7 +280,7 @@ async def test_an_agent_that_takes_another_call_leaves_this_one_ringing(
     await finished(job, EndReason.COMPLETED)
     for call_id in ("SCL_1", "SCL_2"):
         await events.tell("participant_left", caller(call_id, callStatus="hangup"))
-    endings = {record.call_id: record.ending for record in await records(home)}
+    endings = {record.call_id: record.ending for record in await collected(home)}
     assert endings["SCL_1"].reason is EndReason.COMPLETED
     assert endings["SCL_2"].reason is EndReason.CALLER_HUNG_UP
     assert endings["SCL_2"].detail == "the caller hung up; the agent that answered kept no journal"
@@ -320,7 +298,7 @@ async def test_an_agent_that_keeps_no_journal_leaves_the_ending_to_us(
     if spoke:
         await events.tell("track_published", agent())
     await events.tell("participant_left", caller("SCL_1", callStatus="hangup"))
-    (record,) = await records(home)
+    (record,) = await collected(home)
     assert record.ending.reason is ending
 
 
@@ -334,7 +312,7 @@ async def test_a_call_of_another_home_leaves_no_record_here(
     if speaks:
         await events.tell("track_published", agent("f" * 32))
     await events.tell("participant_left", caller("SCL_1"))
-    assert await records(home) == []
+    assert await collected(home) == []
     assert list(home.journals.iterdir()) == []
     await events.tell("participant_joined", caller("SCL_1"))
     assert list(home.journals.iterdir()) == []
@@ -365,6 +343,6 @@ def test_a_port_without_keys_is_a_mistake() -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     """With the variable that moves it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        environ = {**LIVEKIT, server_events.PORT_VARIABLE: str(taken.getsockname()[1])}
+        environ = {**NOBODY, server_events.PORT_VARIABLE: str(taken.getsockname()[1])}
         with pytest.raises(PhoneError, match=server_events.PORT_VARIABLE):
             server_events.endpoint(environ)
