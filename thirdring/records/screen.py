@@ -18,7 +18,7 @@ from thirdring.printable import printable
 
 __all__ = ["WIDE", "Column", "json_text", "put", "show_table", "terminal"]
 
-WIDE = 110
+WIDE = 120
 """From so many columns on there is room for everything."""
 
 _ENDLESS = 100_000

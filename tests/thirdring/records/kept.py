@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from typer.testing import CliRunner, Result
@@ -84,7 +85,12 @@ def at_once(work: Coroutine[None, None, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def records(home: Home, *arguments: str, columns: int | None = None, **environ: str) -> Result:
+def records(
+    home: Home,
+    *arguments: str,
+    columns: int | None = None,
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> Result:
     """Run a command as `python ring.py records` does; a PhoneError is its `exception`."""
     width = {} if columns is None else {"COLUMNS": str(columns)}
     secret = SECRET.get_secret_value()

@@ -109,7 +109,7 @@ def test_json_says_what_was_said(hostile: Home) -> None:
 
 async def test_a_call_is_shown_by_any_of_its_names(home: Home) -> None:
     """By call id, by record id, and by how one of them begins."""
-    entries = [spoken(0, text="Are you open?"), used(1), ended(3, EndReason.COMPLETED)]
+    entries: list[Entry] = [spoken(0, text="Are you open?"), used(1), ended(3, EndReason.COMPLETED)]
     await keep(home, {"the-call": entries})
     whole = str(record_id("the-call"))
     for name in ("the-call", "the-c", whole, whole[:6], whole.upper()):

@@ -113,7 +113,7 @@ async def test_every_bit_that_turns_in_the_archive_is_found(home: Home) -> None:
 async def test_what_the_courier_knew_is_no_failure(home: Home) -> None:
     """Lines that were damaged when the record was made, and the torn end of a killed job."""
     home.journals.mkdir(parents=True)
-    text = b"".join(map(line, [opened("call-1"), spoken(0), spoken(1)]))
+    text = b"".join(line(entry) for entry in (opened("call-1"), spoken(0), spoken(1)))
     (home.journals / "call-1.jsonl").write_bytes(text + line(spoken(2))[:40])
     (home.journals / "call-2.jsonl").write_bytes(
         line(opened("call-2")) + b"rubbish\n" + line(spoken(0))

@@ -11,6 +11,7 @@ from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.store import Store
 from thirdring.store.history import (
     Selection,
+    Undelivered,
     bodies,
     calls,
     matches,
@@ -122,7 +123,7 @@ async def test_what_nobody_tries_any_more_is_told_apart(store: Store) -> None:
     assert states == [("call-000", "parked"), ("call-001", "dead"), ("call-002", "parked")]
 
 
-async def parked_and_dead(store: Store) -> list[object]:
+async def parked_and_dead(store: Store) -> list[Undelivered]:
     found = await undelivered(store, Selection(business="clinic"), "webhook")
     return sorted(found, key=lambda each: each.call.call_id)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ async def test_the_commands_work_on_either_store_while_a_courier_runs(
     home = Home(tmp_path / "home")
 
     async def say(*arguments: str) -> str:
-        done = await asyncio.to_thread(records, home, *arguments, **store_environ)
+        done = await asyncio.to_thread(partial(records, home, *arguments, environ=store_environ))
         assert done.exit_code == 0, (done.output, done.exception)
         return done.stdout
 
