@@ -132,11 +132,15 @@ class _GuardedNetwork(httpcore.AsyncNetworkBackend):
                 for address in addresses[:-1]:
                     # One that does not answer must not use up the time of the next.
                     with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                        return await self._network.connect_tcp(
-                            address, port, _NEXT_ADDRESS_SECONDS, local_address, socket_options
+                        return _Stream(
+                            await self._network.connect_tcp(
+                                address, port, _NEXT_ADDRESS_SECONDS, local_address, socket_options
+                            )
                         )
-                return await self._network.connect_tcp(
-                    addresses[-1], port, None, local_address, socket_options
+                return _Stream(
+                    await self._network.connect_tcp(
+                        addresses[-1], port, None, local_address, socket_options
+                    )
                 )
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
@@ -155,3 +159,30 @@ class _GuardedNetwork(httpcore.AsyncNetworkBackend):
         for address in found:
             check_address(ip_address(address), target, self._allowed)
         return found
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection that is closed when TLS does not come about in time.
+
+    httpcore closes it after an error only, and so would leave open, for each attempt that is given
+    up meanwhile, one that nobody has any more.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self.read = stream.read  # type: ignore[method-assign]
+        self.write = stream.write  # type: ignore[method-assign]
+        self.aclose = stream.aclose  # type: ignore[method-assign]
+        self.get_extra_info = stream.get_extra_info  # type: ignore[method-assign]
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except asyncio.CancelledError:
+            await self._stream.aclose()
+            raise

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import httpx
 import pytest
 from aiohttp import web
 from hypothesis import given
@@ -21,6 +20,7 @@ from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.schedule import JITTER, SCHEDULE, next_attempt
 from thirdring.sinks.signing import sign, verify
+from thirdring.sinks.transport import GuardedClient
 from thirdring.sinks.webhook import LONGEST_WAIT, WebhookSink, open_client
 
 BODY = '{"caller": "Grüße"}'.encode()
@@ -28,12 +28,12 @@ RETRY = DeliveryResult(Outcome.RETRY)
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
+async def client() -> AsyncIterator[GuardedClient]:
     async with open_client(LOOPBACK) as opened:
         yield opened
 
 
-async def attempt(client: httpx.AsyncClient, url: str, now: datetime) -> DeliveryResult:
+async def attempt(client: GuardedClient, url: str, now: datetime) -> DeliveryResult:
     sink = WebhookSink(client, WebhookEndpoint(url=url, secret=SECRET))
     return await sink.deliver("id-1", BODY, now)
 
@@ -49,7 +49,7 @@ def test_the_published_vector_gives_our_signature() -> None:
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-async def test_the_reference_verifier_accepts_a_delivery(client: httpx.AsyncClient) -> None:
+async def test_the_reference_verifier_accepts_a_delivery(client: GuardedClient) -> None:
     """A receiver that uses the published library reads what we sent."""
     async with serving() as endpoint:
         result = await attempt(client, endpoint.url, datetime.now(UTC))
@@ -98,7 +98,7 @@ def test_a_strange_timestamp_is_not_verified(stamp: str) -> None:
         (500, Outcome.RETRY),
     ],
 )
-async def test_the_status_decides(client: httpx.AsyncClient, status: int, outcome: Outcome) -> None:
+async def test_the_status_decides(client: GuardedClient, status: int, outcome: Outcome) -> None:
     """2xx is delivered, 410 ends it, anything else is tried again."""
     async with serving(status) as endpoint:
         result = await attempt(client, endpoint.url, at(0))
@@ -106,7 +106,7 @@ async def test_the_status_decides(client: httpx.AsyncClient, status: int, outcom
     assert (result.error is None) == (outcome is Outcome.DELIVERED)
 
 
-async def test_a_redirect_is_not_followed(client: httpx.AsyncClient) -> None:
+async def test_a_redirect_is_not_followed(client: GuardedClient) -> None:
     """Wherever a receiver points, the record goes to the configured URL only."""
 
     async def elsewhere(_: web.Request) -> web.Response:
@@ -133,7 +133,7 @@ async def test_a_redirect_is_not_followed(client: httpx.AsyncClient) -> None:
     ],
 )
 async def test_retry_after_is_read(
-    client: httpx.AsyncClient, status: int, header: str, wait: timedelta | None
+    client: GuardedClient, status: int, header: str, wait: timedelta | None
 ) -> None:
     """Seconds or a date, a day at most, from the statuses that ask to wait."""
 
@@ -144,7 +144,7 @@ async def test_retry_after_is_read(
         assert (await attempt(client, endpoint.url, at(0))).retry_after == wait
 
 
-async def test_an_endless_answer_is_not_read(client: httpx.AsyncClient) -> None:
+async def test_an_endless_answer_is_not_read(client: GuardedClient) -> None:
     """The status counts; a body without end is left where it is."""
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -158,7 +158,7 @@ async def test_an_endless_answer_is_not_read(client: httpx.AsyncClient) -> None:
     assert result == DeliveryResult(Outcome.DELIVERED, 200)
 
 
-async def test_nothing_of_an_answer_is_sent_back(client: httpx.AsyncClient) -> None:
+async def test_nothing_of_an_answer_is_sent_back(client: GuardedClient) -> None:
     """A cookie is not kept, and the next delivery uses the same connection."""
     peers = []
 
@@ -173,7 +173,7 @@ async def test_nothing_of_an_answer_is_sent_back(client: httpx.AsyncClient) -> N
     assert len({*peers}) == 1
 
 
-async def test_a_dead_receiver_is_tried_again(client: httpx.AsyncClient) -> None:
+async def test_a_dead_receiver_is_tried_again(client: GuardedClient) -> None:
     """Nobody listening is a result, not an exception."""
     async with serving() as endpoint:
         pass
@@ -183,7 +183,7 @@ async def test_a_dead_receiver_is_tried_again(client: httpx.AsyncClient) -> None
     assert "ConnectError" in result.error
 
 
-async def test_a_receiver_that_hangs_up_is_tried_again(client: httpx.AsyncClient) -> None:
+async def test_a_receiver_that_hangs_up_is_tried_again(client: GuardedClient) -> None:
     """A connection that ends without an answer is a result too."""
 
     async def hang_up(request: web.Request) -> web.Response:
@@ -195,7 +195,7 @@ async def test_a_receiver_that_hangs_up_is_tried_again(client: httpx.AsyncClient
         assert (await attempt(client, endpoint.url, at(0))).outcome is Outcome.RETRY
 
 
-async def test_a_silent_receiver_is_given_up(client: httpx.AsyncClient) -> None:
+async def test_a_silent_receiver_is_given_up(client: GuardedClient) -> None:
     """After the time limit the attempt is over."""
 
     async def silent(_: web.Request) -> web.Response:
@@ -209,7 +209,7 @@ async def test_a_silent_receiver_is_given_up(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://example.com/", "https://u:p@example.com/", "file:///etc"])
-async def test_an_unsafe_url_gets_nothing(client: httpx.AsyncClient, url: str) -> None:
+async def test_an_unsafe_url_gets_nothing(client: GuardedClient, url: str) -> None:
     """A URL that may not be posted to is an error of the attempt, before any connection."""
     result = await attempt(client, url, at(0))
     assert result.outcome is Outcome.RETRY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import socket
 import ssl
@@ -218,7 +219,7 @@ async def test_a_gigabyte_is_left_where_it_is(client: GuardedClient) -> None:
 
     async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(head(200, "Content-Length: 1073741824"))
-        for _ in range(16384):
+        for _number in range(16384):
             writer.write(piece)
             await writer.drain()
             server.sent += len(piece)
@@ -278,6 +279,27 @@ async def test_a_faulty_tls_is_tried_again() -> None:
                 result = await attempt(client, server, scheme="https", timeout=1)
             assert (result.outcome, result.status, server.requests) == (*AGAIN, [])
             assert result.error
+
+
+async def test_a_handshake_that_never_ends_leaves_nothing_open() -> None:
+    """The connection is closed with the attempt, not when garbage is collected."""
+    closed = asyncio.Event()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    async with server, open_client(LOOPBACK) as client:
+        place = RawServer(port=server.sockets[0].getsockname()[1])
+        gc.disable()
+        try:
+            result = await attempt(client, place, scheme="https", timeout=SHORT)
+            await asyncio.wait_for(closed.wait(), 5)
+        finally:
+            gc.enable()
+    assert result == DeliveryResult(Outcome.RETRY, error="TimeoutError")
 
 
 async def test_the_time_limit_is_one_for_all(client: GuardedClient) -> None:
