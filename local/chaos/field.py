@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it ships no types
 import yaml
 
 from local.chaos.ledger import Said, read_said
@@ -34,7 +35,8 @@ class Terms:
         speech: The model hears and speaks; else it needs no sound.
         idle: Job processes that are kept warm.
         gateway: Phones can call by SIP.
-        journals: Where the worker's and the courier's home is, when not in the run's folder.
+        home: Where journals and store are, when not in the run's folder.
+        plain: The worker is not ours, and there is no courier.
     """
 
     seed: int = 0
@@ -43,6 +45,7 @@ class Terms:
     capacity: int = 12
     gateway: bool = True
     home: Path | None = None
+    plain: bool = False
 
 
 @dataclass
@@ -57,6 +60,7 @@ class Field:
     stack: Stack
     programs: Programs
     receiver: Receiver
+    model_port: int
 
     @property
     def target(self) -> str:
@@ -78,6 +82,16 @@ class Field:
             held = frozenset(names[inode] for inode in _inodes(child.pid) if inode in names)
             if held:
                 found[child.pid] = held
+        return found
+
+    def busy_jobs(self) -> list[int]:
+        """Return the process ids of the worker's jobs that talk to the model, whosoever worker."""
+        found = []
+        for child in self.programs["worker"].children():
+            with suppress(psutil.Error):
+                talks = child.net_connections("tcp4")
+                if any(one.raddr and one.raddr.port == self.model_port for one in talks):
+                    found.append(child.pid)
         return found
 
 
@@ -108,14 +122,13 @@ async def open_field(folder: Path, terms: Terms) -> AsyncIterator[Field]:
     stack = plan(
         Home(terms.home or folder), configuration=configuration, ports=ports, wanted=wanted
     )
+    left_out = _NOT_OURS_TO_RUN | ({"courier"} if terms.plain else set())
     parts = tuple(
-        _fitted(part, folder, ports, terms)
-        for part in stack.parts
-        if part.name not in _NOT_OURS_TO_RUN
+        _fitted(part, folder, ports, terms) for part in stack.parts if part.name not in left_out
     )
     secret = stack.environ["THIRDRING_WEBHOOK_SECRET"]
     async with receiving(ports.receiver, secret) as receiver, Programs(parts) as programs:
-        yield Field(folder, stack, programs, receiver)
+        yield Field(folder, stack, programs, receiver, ports.model)
 
 
 def _configuration(terms: Terms) -> str:
@@ -143,7 +156,11 @@ def _fitted(part: Part, folder: Path, ports: Ports, terms: Terms) -> Part:
             says(log, "registered worker"),
             says(log, "process initialized"),
         )
-        return replace(part, ready=ready)
+        if not terms.plain:
+            return replace(part, ready=ready)
+        argv = (sys.executable, "-u", "bench/stock_agent.py", "start")
+        env = {**part.env, "STOCK_IDLE": str(terms.idle)}
+        return replace(part, ready=ready, argv=argv, env=env)
     if part.name == "courier":
         return replace(part, ready=says(log, "courier ready"))
     return part

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,13 +22,28 @@ from thirdring.calls import Role
 from thirdring.journal import file_name
 from thirdring.record import Record
 
-__all__ = ["Balance", "Call", "Door", "Kill", "Received", "Said", "Target", "balance", "read_said"]
+__all__ = [
+    "Balance",
+    "Call",
+    "Door",
+    "Kill",
+    "Received",
+    "Said",
+    "Target",
+    "balance",
+    "due_turns",
+    "read_said",
+]
 
 DURABLE = 0.05
 PLAYED_OUT = 1.0
 UNBORN = 0.5
 """Seconds of a gateway's life that a call may need until it is on disk: baresip has sent 180 by
 then, so a caller cannot tell a call that was taken from one that nearly was."""
+
+UNHEARD = 10.0
+"""Seconds of a courier's absence after which livekit-server may have given up telling it of a call
+that no job took: it tries for 15 s."""
 
 Door = Literal["room", "sip", "spoken"]
 Target = Literal["job", "worker", "courier", "gateway", "all"]
@@ -56,13 +71,15 @@ class Kill:
 
     Attributes:
         journals: Names of the files that a killed job held open.
-        when: Of the courier: before, in or after a POST.
+        when: Of the courier: in which phase of a POST; empty for any moment.
+        processes: How many got the signal.
     """
 
     target: Target
     at: float
     journals: frozenset[str] = frozenset()
     when: str = ""
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -103,7 +120,10 @@ class Balance:
 
     Attributes:
         due: Turns that had to be recorded.
+        kills: Processes that got SIGKILL.
+        phases: When those of the courier came: with the head of a POST, its body, its answer.
         unborn: Calls that the gateway's death met before they could be on disk.
+        unheard: Calls in a room that no job took, of which livekit-server had given up telling.
         problems: Empty when it balances.
     """
 
@@ -111,6 +131,7 @@ class Balance:
     records: int = 0
     lost: int = 0
     unborn: int = 0
+    unheard: int = 0
     said: int = 0
     due: int = 0
     recorded: int = 0
@@ -121,6 +142,7 @@ class Balance:
     different: int = 0
     unverified: int = 0
     kills: int = 0
+    phases: Counter[str] = field(default_factory=Counter)
     rows: dict[str, Row] = field(default_factory=dict)
     endings: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -138,9 +160,15 @@ def balance(
     kills: Sequence[Kill],
     said: Iterable[Said],
     received: Sequence[Received],
+    outages: Sequence[tuple[float, float]] = (),
 ) -> Balance:
-    """Return the balance of a run."""
-    result = Balance(kills=len(kills), deliveries=len(received))
+    """Return the balance of a run.
+
+    Args:
+        outages: From when until when there was no courier.
+    """
+    result = Balance(kills=sum(kill.processes for kill in kills), deliveries=len(received))
+    result.phases.update(kill.when or "any moment" for kill in kills if kill.target == "courier")
     records = _records(received, result)
     by_caller: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -151,6 +179,10 @@ def balance(
     fates: dict[str, list[_Fate]] = defaultdict(list)
     for call in calls:
         if not call.rang:
+            continue
+        silent = call.caller not in by_caller and not lines[call.caller]
+        if call.door == "room" and silent and any(_outlasts(one, call) for one in outages):
+            result.unheard += 1
             continue
         fate = _fate(call, kills, by_caller.get(call.caller, []), lines[call.caller], result)
         for target in fate.hit or {"none"}:
@@ -192,6 +224,11 @@ def _records(received: Sequence[Received], result: Balance) -> list[Record]:
     return records
 
 
+def _outlasts(outage: tuple[float, float], call: Call) -> bool:
+    down_at, up_at = outage
+    return up_at - down_at > UNHEARD and down_at < call.over_at and call.begun_at < up_at
+
+
 @dataclass(frozen=True)
 class _Fate:
     hit: frozenset[str]
@@ -220,8 +257,8 @@ def _fate(
             f"hit by {', '.join(sorted(hit)) or 'nothing'}): {what}"
         )
         return _Fate(hit, recorded=bool(records))
-    until = min([call.over_at, *(kill.at for kill in cuts)]) - DURABLE
-    due = Counter(_due(said, call, until))
+    until = min([call.over_at, *(kill.at for kill in cuts)])
+    due = due_turns(said, call, until)
     result.said += sum(one.kind in {"caller", "agent"} for one in said)
     result.due += due.total()
     result.recorded += len(records[0].turns)
@@ -242,6 +279,16 @@ def _hits(kill: Kill, call: Call, journals: set[str]) -> bool:
             return lasting
 
 
+def due_turns(said: Sequence[Said], call: Call, cut_at: float) -> Counter[tuple[str, str]]:
+    """Return the turns, by role and text, that a record of this call must have.
+
+    Args:
+        said: Of this caller alone.
+        cut_at: When the first thing happened that could keep a turn from being recorded.
+    """
+    return Counter(_due(said, call, cut_at - DURABLE))
+
+
 def _due(said: Sequence[Said], call: Call, until: float) -> Iterable[tuple[str, str]]:
     for index, one in enumerate(said):
         if one.kind == "caller" and one.at <= until:
@@ -258,7 +305,7 @@ def _due(said: Sequence[Said], call: Call, until: float) -> Iterable[tuple[str, 
 def _compare(
     call: Call,
     record: Record,
-    due: Mapping[tuple[str, str], int],
+    due: Counter[tuple[str, str]],
     said: Sequence[Said],
     result: Balance,
 ) -> int:
@@ -272,7 +319,7 @@ def _compare(
         heard_in_part = turn.role is Role.AGENT and key not in whole
         if not heard_in_part or not any(answer.startswith(key[1]) for answer in answers):
             found[key] += 1
-    lacking = Counter(dict(due)) - found
+    lacking = due - found
     invented = found - whole
     for (role, text), count in lacking.items():
         result.problems.append(f"{call.caller}: {count} turn(s) missing: {role} {text!r}")

@@ -43,12 +43,15 @@ class Program:
 
     Attributes:
         lives: How often it was started; the log of each has its number.
+        outages: From which kill until when it was up again, in seconds since the epoch.
     """
 
     part: Part
     lives: int = 0
+    outages: list[tuple[float, float]] = field(default_factory=list)
     _process: asyncio.subprocess.Process | None = None
     _doomed: bool = False
+    _killed_at: float = 0.0
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _groups: list[tuple[int, float]] = field(default_factory=list)
 
@@ -100,6 +103,7 @@ class Program:
             PartError: It died without having been killed, or was not ready in time.
         """
         async with self._changing:
+            down_at = self._killed_at
             while self._doomed:
                 await self.gone()
                 await self.launch()
@@ -108,6 +112,8 @@ class Program:
                 except PartError:
                     if not self._doomed:
                         raise
+                else:
+                    self.outages.append((down_at, time.time()))
 
     async def wait_until_ready(self) -> None:
         """Wait until this life is ready.
@@ -128,6 +134,8 @@ class Program:
     def kill(self) -> float:
         """Send SIGKILL to this process alone; return when, in seconds since the epoch."""
         at = time.time()
+        if not self._doomed:
+            self._killed_at = at
         self._doomed = True
         if self.running:
             with suppress(ProcessLookupError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -26,11 +27,13 @@ class Receiver:
 
     Attributes:
         ambushes: Each is done in the phase that it names, with the next delivery.
+        slow_seconds: How long it takes over each; what nobody waits for any more is undone.
     """
 
     verifier: Webhook
     received: list[Received] = field(default_factory=list)
     ambushes: deque[tuple[Phase, Callable[[], None]]] = field(default_factory=deque)
+    slow_seconds: float = 0.0
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
         """Take one delivery: 204."""
@@ -41,6 +44,10 @@ class Receiver:
             body = await request.read()
         except (web.HTTPException, ConnectionError):
             return web.Response(status=400)
+        if self.slow_seconds:
+            await asyncio.sleep(self.slow_seconds)
+            if request.transport is None or request.transport.is_closing():
+                return web.Response(status=400)
         self.received.append(self._judged(request, body))
         if strike is not None and phase == "body":
             strike()

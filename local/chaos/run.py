@@ -61,7 +61,7 @@ _SPOKEN = Script.model_validate(
     }
 )
 
-QUICK = Plan(100, 6, {"job": 66, "courier": 26, "worker": 3, "gateway": 3, "all": 2})
+QUICK = Plan(90, 6, {"job": 62, "courier": 25, "worker": 2, "gateway": 2, "all": 1})
 FULL = Plan(950, 6, {"job": 500, "courier": 200, "worker": 30, "gateway": 30, "all": 15})
 SPOKEN = Plan(
     50,
@@ -89,8 +89,16 @@ class _Storm:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(200))
     killing: bool = True
 
-    def note(self, target: Target, at: float, journals: frozenset[str] = frozenset()) -> None:
-        self.kills.append(Kill(target, at, journals))
+    def note(
+        self,
+        target: Target,
+        at: float,
+        journals: frozenset[str] = frozenset(),
+        *,
+        when: str = "",
+        processes: int = 1,
+    ) -> None:
+        self.kills.append(Kill(target, at, journals, when, processes))
         self.progress(len(self.kills), len(self.calls))
 
     # Calls
@@ -164,16 +172,18 @@ class _Storm:
             await self.site.programs["courier"].revive()
 
     async def _kill_job(self) -> None:
-        while not (jobs := self.site.jobs()):  # noqa: ASYNC110 - other processes decide
-            await asyncio.sleep(0.02)
-        pid = self.random.choice(sorted(jobs))
-        # Somewhere in its call, not as soon as we see it.
-        await asyncio.sleep(self.random.uniform(0, 0.3))
-        held = self.site.jobs().get(pid, frozenset())
-        with suppress(psutil.NoSuchProcess):
-            at = time.time()
-            os.kill(pid, signal.SIGKILL)
-            self.note("job", at, jobs[pid] | held)
+        while True:
+            while not (jobs := self.site.jobs()):  # noqa: ASYNC110 - other processes decide
+                await asyncio.sleep(0.02)
+            pid = self.random.choice(sorted(jobs))
+            # Somewhere in its call, not as soon as we see it.
+            await asyncio.sleep(self.random.uniform(0, 0.3))
+            held = jobs[pid] | self.site.jobs().get(pid, frozenset())
+            with suppress(ProcessLookupError):  # its call was over
+                at = time.time()
+                os.kill(pid, signal.SIGKILL)
+                self.note("job", at, held)
+                return
 
     async def _kill_program(self, target: Target) -> None:
         self.serving.clear()
@@ -191,7 +201,7 @@ class _Storm:
         for job in jobs:
             with suppress(psutil.NoSuchProcess):
                 job.kill()
-        self.note("all", at)
+        self.note("all", at, processes=len(names) + len(jobs))
         async with asyncio.TaskGroup() as group:
             for name in names:
                 group.create_task(self.site.programs[name].revive())
@@ -208,8 +218,7 @@ class _Storm:
         await done.wait()
 
     def _kill_courier(self, when: str) -> None:
-        self.kills.append(Kill("courier", self.site.programs["courier"].kill(), when=when))
-        self.progress(len(self.kills), len(self.calls))
+        self.note("courier", self.site.programs["courier"].kill(), when=when)
 
 
 async def storm(plan: Plan, field: Field, seed: int, progress: Progress) -> Balance:
@@ -234,7 +243,8 @@ async def _balanced(run: _Storm) -> Balance:
     """Return the balance as soon as every record is there, or when they have had their time."""
     deadline = time.monotonic() + _SETTLE_SECONDS
     while True:
-        found = balance(run.calls, run.kills, run.site.said(), run.site.receiver.received)
+        outages = run.site.programs["courier"].outages
+        found = balance(run.calls, run.kills, run.site.said(), run.site.receiver.received, outages)
         if not found.lost or time.monotonic() > deadline:
             return found
         await asyncio.sleep(0.2)

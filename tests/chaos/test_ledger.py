@@ -1,0 +1,98 @@
+"""The ledger notices whatever does not balance."""
+
+from __future__ import annotations
+
+import pytest
+
+from local.chaos.ledger import DURABLE, Balance, Call, Kill, Received, Said, balance
+from tests.samples import ended, opened, spoken
+from thirdring.calls import Role
+from thirdring.journal import file_name
+from thirdring.record import build
+
+CALLER = "+12025550199"
+CALL = Call(CALLER, "sip", begun_at=100, answered_at=101, over_at=120, rang=True)
+SAID = [
+    Said(CALLER, "agent", "Hello.", at=101.2, seconds=0.5),
+    Said(CALLER, "speaks", "", at=104),
+    Said(CALLER, "caller", "Are you open today?", at=105),
+]
+
+
+def record(*texts: tuple[Role, str], call_id: str = "call-1", verified: bool = True) -> Received:
+    turns = [spoken(number, role=role, text=text) for number, (role, text) in enumerate(texts)]
+    made = build([opened(call_id), *turns, ended(60)])
+    return Received(str(made.id), made.model_dump_json().encode(), verified)
+
+
+HELLO, QUESTION = (Role.AGENT, "Hello."), (Role.CALLER, "Are you open today?")
+WHOLE = record(HELLO, QUESTION)
+
+
+def judged(*received: Received, kills: tuple[Kill, ...] = (), said: list[Said] = SAID) -> Balance:
+    return balance([CALL], kills, said, received)
+
+
+def test_a_whole_record_balances() -> None:
+    """One call, one record, every turn once."""
+    found = judged(WHOLE)
+    assert (found.calls, found.records, found.due, found.missing) == (1, 1, 2, 0)
+    assert found.problems == []
+
+
+def test_a_repetition_that_is_the_same_balances() -> None:
+    """A receiver dedupes by the id."""
+    found = judged(WHOLE, Received(WHOLE.id, bytes(bytearray(WHOLE.body)), verified=True))
+    assert (found.records, found.repeated, found.different, found.problems) == (1, 1, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("received", "why"),
+    [
+        pytest.param([], "no record", id="lost"),
+        pytest.param([WHOLE, Received(WHOLE.id, WHOLE.body + b" ", True)], "two bodies", id="two"),
+        pytest.param([WHOLE, record(HELLO, QUESTION, call_id="call-2")], "2 records", id="second"),
+        pytest.param([record(HELLO)], "1 turn(s) missing: caller", id="turn missing"),
+        pytest.param([record(QUESTION)], "1 turn(s) missing: agent", id="answer missing"),
+        pytest.param([record(HELLO, QUESTION, QUESTION)], "1 turn(s) too many", id="turn twice"),
+        pytest.param(
+            [record(HELLO, QUESTION, (Role.AGENT, "Never said."))], "too many: agent", id="invented"
+        ),
+        pytest.param([record(HELLO, QUESTION, verified=False)], "not verified", id="not signed"),
+        pytest.param([Received("other", WHOLE.body, True)], "holds the record", id="other id"),
+    ],
+)
+def test_what_does_not_balance_is_named(received: list[Received], why: str) -> None:
+    """Each kind of fault has its line."""
+    assert any(why in problem for problem in judged(*received).problems)
+
+
+def test_a_record_of_nobody_is_named() -> None:
+    """A record without a call is as wrong as a call without a record."""
+    found = balance([], [], [], [WHOLE])
+    assert found.problems == [f"a record of {CALLER}, who never called"]
+
+
+@pytest.mark.parametrize(
+    ("before", "due"), [(DURABLE + 0.01, 2), (DURABLE - 0.01, 1)], ids=["due", "too late"]
+)
+def test_a_turn_is_due_when_it_was_final_in_time(before: float, due: int) -> None:
+    """What was final less than 50 ms before the kill may be missing."""
+    kill = Kill("job", at=105 + before, journals=frozenset({file_name("call-1")}))
+    assert judged(WHOLE, kills=(kill,)).due == due
+    assert judged(record(HELLO), kills=(kill,)).missing == due - 1
+
+
+def test_an_answer_that_was_cut_off_may_be_there_in_part() -> None:
+    """What was heard of it is its beginning."""
+    said = [*SAID, Said(CALLER, "cut", "We are open today until five.", at=110)]
+    assert judged(record(HELLO, QUESTION, (Role.AGENT, "We are")), said=said).problems == []
+
+
+def test_a_courier_that_was_away_for_long_excuses_only_what_no_job_took() -> None:
+    """livekit-server tells for 15 s and then forgets; what anybody said there is never excused."""
+    call = Call(CALLER, "room", begun_at=100, answered_at=None, over_at=103, rang=True)
+    away = [(95.0, 115.0)]
+    assert balance([call], [], [], [], away).unheard == 1
+    assert balance([call], [], SAID, [], away).lost == 1
+    assert balance([call], [], [], [], [(99.0, 101.0)]).lost == 1
