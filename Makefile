@@ -17,7 +17,7 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint latency bench-courier up clean
+.PHONY: help setup demo test lint latency chaos bench-courier up clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ lint: .venv/.complete ## Run the checks that need no call
 
 latency: setup ## Measure mouth-to-ear and barge-in
 	@$(RUN) ring.py latency $(ARGS)
+
+chaos: setup ## Kill what serves calls at random times, and balance the ledger
+	@$(RUN) ring.py chaos $(ARGS)
 
 bench-courier: setup ## Measure from BYE to webhook, and how fast a backlog goes
 	@$(RUN) ring.py bench-courier $(ARGS)
