@@ -106,7 +106,11 @@ def _settings(config: Path) -> Settings:
 
 
 def _home() -> Home:
-    return Home.from_environment(os.environ).made()
+    from thirdring.store import open_store
+
+    home = Home.from_environment(os.environ).made()
+    open_store(home, os.environ)  # to refuse a wrong address before anything starts
+    return home
 
 
 @app.command()
@@ -229,9 +233,11 @@ def check(
     from datetime import UTC, datetime
 
     from thirdring.config import warnings
+    from thirdring.store import open_store
 
     try:
         settings = _settings(config)
+        open_store(Home.from_environment(os.environ), os.environ)
     except ConfigError as error:
         if not as_json:
             raise

@@ -132,6 +132,27 @@ def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path, program: tuple[s
     assert line.startswith("environment THIRDRING_HOME: cannot be used (File exists), got ")
 
 
+@pytest.mark.parametrize(
+    "program", [("ring.py", "check"), ("ring.py", "courier"), ("agent.py", "start")]
+)
+def test_a_store_that_cannot_be_is_one_line(tmp_path: Path, program: tuple[str, ...]) -> None:
+    """Whatever keeps or reads records names the variable, and shows no password."""
+    store = "postgresql://ring:hunter2/x@127.0.0.1/ring"
+    done = subprocess.run(
+        [sys.executable, *program],
+        cwd=ROOT,
+        env=environment(tmp_path, THIRDRING_STORE=store, **WEBHOOK),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("environment THIRDRING_STORE: cannot be understood; expected ")
+    assert "hunter2" not in line
+
+
 @pytest.mark.server
 def test_up_on_an_occupied_port_leaves_nothing_running(tmp_path: Path) -> None:
     """One line names port and part; the exit code is not 0 and no part was started."""
