@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
@@ -31,6 +32,7 @@ from thirdring.journal import (
     TurnSpoken,
     UsageCounted,
 )
+from thirdring.journal.durable import sync_data
 
 __all__ = ["JournalReport", "measure_journal", "misses", "render"]
 
@@ -40,6 +42,11 @@ MOST_OF_A_CORE: Final = 0.02
 _TURN_SECONDS: Final = 3.0
 """How often something is said in a call; both speak, so that is brisk."""
 
+_TURN_BYTES: Final = 450
+_BARE: Final = 8
+_BARE_SECONDS: Final = 0.6
+"""So that the disk alone is asked about as often as by 40 calls."""
+
 
 @dataclass(frozen=True)
 class JournalReport:
@@ -48,6 +55,7 @@ class JournalReport:
     Attributes:
         turns: How many turns were timed, from the append to the return of the sync.
         durable_p50_ms, durable_p99_ms, durable_max_ms: Of those turns.
+        bare_p99_ms: How long the disk alone took meanwhile for as much, without any journal.
         core: The part of one core that all calls took together, user and system.
         entries: How many were written.
     """
@@ -60,6 +68,7 @@ class JournalReport:
     durable_p99_ms: float
     durable_max_ms: float
     core: float
+    bare_p99_ms: float = 0.0
 
 
 def measure_journal(
@@ -73,10 +82,26 @@ def measure_journal(
     Raises:
         subprocess.CalledProcessError: The journals could not be written; it has said why.
     """
-    with tempfile.TemporaryDirectory(dir=folder) as home:
+    with tempfile.TemporaryDirectory(dir=folder) as home, ThreadPoolExecutor(_BARE) as threads:
         command = [sys.executable, "-m", "bench.journal_here", home, str(calls), str(seconds)]
+        bare = [threads.submit(_write_bare, Path(home, f"bare-{n}"), seconds) for n in range(_BARE)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    return JournalReport(**json.loads(done.stdout))
+    report = JournalReport(**json.loads(done.stdout))
+    waits = [wait for each in bare for wait in each.result()]
+    return replace(report, bare_p99_ms=quantiles(waits, n=100)[98])
+
+
+def _write_bare(path: Path, seconds: float) -> list[float]:
+    waits = []
+    chance, until = random.Random(path.name), time.monotonic() + seconds
+    with path.open("wb", buffering=0) as file:
+        while time.monotonic() < until:
+            began = time.perf_counter()
+            file.write(bytes(_TURN_BYTES))
+            sync_data(file.fileno())
+            waits.append((time.perf_counter() - began) * 1000)
+            time.sleep(chance.uniform(0.5, 1.5) * _BARE_SECONDS)
+    return waits
 
 
 def render(report: JournalReport) -> str:
@@ -84,7 +109,8 @@ def render(report: JournalReport) -> str:
     return (
         f"journal: a turn is on disk after {report.durable_p50_ms:.1f} ms (p50), "
         f"{report.durable_p99_ms:.1f} ms (p99), {report.durable_max_ms:.1f} ms (longest); "
-        f"n={report.turns} turns, p99 {MOST_MILLISECONDS:.0f} ms at most\n"
+        f"n={report.turns} turns, p99 {MOST_MILLISECONDS:.0f} ms at most "
+        f"(the disk alone meanwhile: {report.bare_p99_ms:.1f} ms)\n"
         f"journal: {report.calls} calls at once take {report.core:.2%} of a core; "
         f"n={report.entries} entries in {report.seconds:.0f} s, {MOST_OF_A_CORE:.0%} at most"
     )
@@ -150,7 +176,7 @@ async def _call(folder: Path, number: int, until: float, waits: list[float]) -> 
     chance = random.Random(number)
     written = 1
     async with Journal.create(folder, _opened(number)) as journal:
-        await asyncio.sleep(chance.uniform(0, _TURN_SECONDS))
+        await _sleep(chance.uniform(0, 1) * _TURN_SECONDS, until)
         while time.monotonic() < until:
             began = time.perf_counter()
             journal.append(_turn(written))
@@ -160,8 +186,12 @@ async def _call(folder: Path, number: int, until: float, waits: list[float]) -> 
             for entry in beside:
                 journal.append(entry)
             written += 1 + len(beside)
-            await asyncio.sleep(chance.uniform(0.5, 1.5) * _TURN_SECONDS)
+            await _sleep(chance.uniform(0.5, 1.5) * _TURN_SECONDS, until)
     return written
+
+
+async def _sleep(seconds: float, until: float) -> None:
+    await asyncio.sleep(max(0.0, min(seconds, until - time.monotonic())))
 
 
 async def _write(folder: Path, calls: int, seconds: float) -> JournalReport:
