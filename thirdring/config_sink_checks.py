@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from thirdring.config_findings import Findings
+from thirdring.config_sinks import is_mongodb_url
 from thirdring.config_values import parse_network
 from thirdring.egress import Network, check_url, is_never_allowed
 from thirdring.errors import EgressRefused
@@ -85,7 +86,7 @@ def _check_mongodb(findings: Findings, path: YamlPath, mongodb: Mapping[str, obj
     from thirdring.sinks.mongodb import is_understood  # noqa: PLC0415 - needs that package
 
     url = mongodb.get("url")
-    if not isinstance(url, str) or not url.startswith(("mongodb://", "mongodb+srv://")):
+    if not isinstance(url, str) or not is_mongodb_url(url):
         return
     place = (*path, "url")
     written = findings.document.places[place].written or ""

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from thirdring.config_values import FilePart, wrong
 from thirdring.settings import FileSettings, MongoSettings, SinkSettings, WebhookEndpoint
 
-__all__ = ["SinksFile", "WebhookFile"]
+__all__ = ["SinksFile", "WebhookFile", "is_mongodb_url"]
 
 _COLLECTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,119}")
 _DATABASE: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -39,14 +39,18 @@ def _file_path(text: str) -> str:
     return text
 
 
-def _mongo_url(text: str) -> str:
-    expected = "mongodb://host or mongodb+srv://host"
+def is_mongodb_url(text: str) -> bool:
+    """Tell whether a text looks like the URL of a MongoDB; its driver may know better."""
     try:
         url = urlsplit(text)
     except ValueError:
-        raise wrong("is not a URL", expected) from None
-    if url.scheme not in ("mongodb", "mongodb+srv") or not url.netloc.rpartition("@")[2]:
-        raise wrong("is no address of MongoDB", expected)
+        return False
+    return url.scheme in ("mongodb", "mongodb+srv") and url.netloc.rpartition("@")[2] != ""
+
+
+def _mongodb_url(text: str) -> str:
+    if not is_mongodb_url(text):
+        raise wrong("is no address of MongoDB", "mongodb://host or mongodb+srv://host")
     return text
 
 
@@ -86,7 +90,7 @@ class FileFile(FilePart):
 
 
 class MongoFile(FilePart):
-    url: Annotated[str, AfterValidator(_mongo_url)]
+    url: Annotated[str, AfterValidator(_mongodb_url)]
     database: Annotated[str, AfterValidator(_database)]
     collection: Annotated[str, AfterValidator(_collection)] = "calls"
 

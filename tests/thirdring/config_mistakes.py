@@ -148,8 +148,34 @@ BAD: dict[str, tuple[str, ...]] = {
     ),
     "secret in the file": (
         "${THIRDRING_WEBHOOK_SECRET}",
-        "hunter2",
-        "13:15 businesses.clinic.webhook.secret: does not begin with whsec_, got ***; "
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "13:15 businesses.clinic.webhook.secret: stands in the file, got ***; "
+        "expected ${NAME}, and the secret in the environment or .env.local",
+    ),
+    "secret that is none": (
+        "${THIRDRING_WEBHOOK_SECRET}",
+        "${NAME}",
+        "13:15 businesses.clinic.webhook.secret: does not begin with whsec_, got ${NAME}; "
+        "expected whsec_ and base64 of 24 to 64 random bytes",
+    ),
+    "previous secret in the file": (
+        "    lines:",
+        "      previous_secret: hunter2\n    lines:",
+        "14:24 businesses.clinic.webhook.previous_secret: does not begin with whsec_, got ***; "
+        "expected whsec_ and base64 of 24 to 64 random bytes",
+        "14:24 businesses.clinic.webhook.previous_secret: stands in the file, got ***; "
+        "expected ${NAME}, and the secret in the environment or .env.local",
+    ),
+    "previous secret that is the same": (
+        "    lines:",
+        "      previous_secret: ${THIRDRING_WEBHOOK_SECRET}\n    lines:",
+        "14:24 businesses.clinic.webhook.previous_secret: is the same as secret, "
+        "got ${THIRDRING_WEBHOOK_SECRET}; expected the secret before this one, or no such key",
+    ),
+    "previous secret that is weak": (
+        "    lines:",
+        "      previous_secret: ${WEAK}\n    lines:",
+        "14:24 businesses.clinic.webhook.previous_secret: is too short, got ${WEAK}; "
         "expected whsec_ and base64 of 24 to 64 random bytes",
     ),
     "weak secret": (
@@ -157,6 +183,83 @@ BAD: dict[str, tuple[str, ...]] = {
         "${WEAK}",
         "13:15 businesses.clinic.webhook.secret: is too short, got ${WEAK}; "
         "expected whsec_ and base64 of 24 to 64 random bytes",
+    ),
+    "loopback that is not allowed": (
+        "${THIRDRING_WEBHOOK_URL}",
+        "http://127.0.0.1:8090/?token=hunter2",
+        "12:12 businesses.clinic.webhook.url: leads to this machine, "
+        "got http://127.0.0.1:8090/?***; expected https://host/path with a public host, "
+        'or `allowed_receivers: [127.0.0.0/8, "::1/128"]` at the top of the file',
+    ),
+    "private address": (
+        "${THIRDRING_WEBHOOK_URL}",
+        "https://192.168.7.7/",
+        "12:12 businesses.clinic.webhook.url: leads to an address that is private, "
+        "got https://192.168.7.7/; expected https://host/path with a public host, "
+        "or its network in `allowed_receivers`",
+    ),
+    "port of a database": (
+        "${THIRDRING_WEBHOOK_URL}",
+        "https://records.example:6379/",
+        "12:12 businesses.clinic.webhook.url: has a port of other services, "
+        "got https://records.example:6379/; expected port 443 or 8443, "
+        "or the receiver's network in `allowed_receivers`",
+    ),
+    "receiver that nobody may be": (
+        "version: 1",
+        "version: 1\nallowed_receivers: [169.254.169.254, 10.0.0.0/8]",
+        "2:21 allowed_receivers[0]: leads to nobody, or to the metadata of a cloud, "
+        "got 169.254.169.254; expected a network of receivers",
+    ),
+    "receiver that is no network": (
+        "version: 1",
+        "version: 1\nallowed_receivers: [crm.example]",
+        "2:21 allowed_receivers[0]: is no network, got crm.example; "
+        "expected an address or a network, such as 192.0.2.7 or 192.0.2.0/24",
+    ),
+    "unknown sink": (
+        "    lines:",
+        "    sinks: {mongo: {}}\n    lines:",
+        "14:13 businesses.clinic.sinks.mongo: unknown key, got mongo; expected one of "
+        'file, mongodb (did you mean "mongodb"?)',
+    ),
+    "file of no name": (
+        "    lines:",
+        "    sinks: {file: {path: records/..}}\n    lines:",
+        "14:26 businesses.clinic.sinks.file.path: names no file, got records/..; "
+        "expected a path such as records.jsonl",
+    ),
+    "MongoDB without a database": (
+        "    lines:",
+        "    sinks: {mongodb: {url: mongodb://host/}}\n    lines:",
+        "14:13 businesses.clinic.sinks.mongodb.database: is missing; expected the key `database`",
+    ),
+    "password of MongoDB in the file": (
+        "    lines:",
+        "    sinks: {mongodb: {url: mongodb://anna:hunter2@host/, database: d}}\n    lines:",
+        "14:28 businesses.clinic.sinks.mongodb.url: has a password that stands in the file, "
+        "got mongodb://***@host/; expected ${NAME} for the password or the whole URL",
+    ),
+    "address that is not of MongoDB": (
+        "    lines:",
+        "    sinks: {mongodb: {url: postgresql://host/, database: d}}\n    lines:",
+        "14:28 businesses.clinic.sinks.mongodb.url: is no address of MongoDB, "
+        "got postgresql://host/; expected mongodb://host or mongodb+srv://host",
+    ),
+    "address that MongoDB's driver does not take": (
+        "    lines:",
+        "    sinks: {mongodb: {url: 'mongodb://anna:${NAME}/@host/', database: d}}\n    lines:",
+        "14:28 businesses.clinic.sinks.mongodb.url: is not understood by MongoDB's driver, "
+        "got mongodb://***@host/; expected mongodb://user:password@host/, "
+        "with %40 for @, %2F for / and so on in both",
+    ),
+    "collection of the server's own": (
+        "    lines:",
+        "    sinks: {mongodb: {url: mongodb://host/, database: d, collection: system.users}}\n"
+        "    lines:",
+        "14:70 businesses.clinic.sinks.mongodb.collection: is no name for a collection, "
+        "got system.users; "
+        "expected up to 120 of letters, digits, _, - and ., a letter or _ first",
     ),
     "time zone": (
         "America/New_York",

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import gc
 from datetime import date, time
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from livekit.agents import llm
+from pydantic import SecretStr
 
 from tests.thirdring.config_mistakes import BAD
 from thirdring import config
 from thirdring.errors import ConfigError, Problem
-from thirdring.settings import DEFAULT_MODEL, OpeningHours, Settings, Weekday
+from thirdring.settings import (
+    DEFAULT_MODEL,
+    FileSettings,
+    MongoSettings,
+    OpeningHours,
+    Settings,
+    Weekday,
+)
 from thirdring.workflow import Workflow
 
 ROOT = Path(__file__).parents[2]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OLD_SECRET = "whsec_b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xk"
 ENVIRON = {
+    "OLD_SECRET": OLD_SECRET,
     "THIRDRING_WEBHOOK_URL": "https://records.example/hook",
     "THIRDRING_WEBHOOK_SECRET": SECRET,
     "WEAK": "whsec_c2hvcnQ=",
+    "NAME": "hunter2",
 }
 
 
@@ -138,6 +150,51 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
         (21, "default_line"),
         (24, "gateway.rtp_ports"),
     ]
+
+
+def test_sinks_arrive_typed(tmp_path: Path) -> None:
+    """All of them, a secret that goes out of use, and who may be reached inside."""
+    text = changed(
+        "    lines:",
+        "      previous_secret: ${OLD_SECRET}\n"
+        "    sinks:\n"
+        "      file: {path: records.jsonl}\n"
+        "      mongodb: {url: 'mongodb://anna:${NAME}@10.0.0.7/', database: clinic}\n"
+        "    lines:",
+    )
+    settings = load(tmp_path, text + "allowed_receivers: [10.0.0.0/8, 'fd00::/8']\n")
+    (clinic,) = settings.businesses
+    assert clinic.webhook
+    assert clinic.webhook.previous_secret == SecretStr(OLD_SECRET)
+    assert clinic.sinks.file == FileSettings(path=Path("records.jsonl"))
+    assert clinic.sinks.mongodb == MongoSettings(
+        url=SecretStr("mongodb://anna:hunter2@10.0.0.7/"), database="clinic", collection="calls"
+    )
+    assert clinic.sink_names == ("webhook", "file", "mongodb")
+    assert settings.allowed_receivers == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert "hunter2" not in repr(settings)
+
+
+def test_mongodb_without_its_package_is_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how to install it; a file without that sink needs no package."""
+    monkeypatch.setattr("thirdring.config_sink_checks.find_spec", lambda _: None)
+    text = changed(
+        "    lines:", "    sinks: {mongodb: {url: mongodb://host/, database: d}}\n    lines:"
+    )
+    (problem,) = problems(tmp_path, text)
+    assert problem.path == "businesses.clinic.sinks.mongodb"
+    assert problem.what == "needs what is not installed"
+    assert problem.expected == "the package pymongo: uv sync --inexact --extra mongo"
+    assert load(tmp_path, GOOD)
+
+
+def test_a_list_of_all_receivers_is_warned_of(tmp_path: Path) -> None:
+    """Allowing every address works, with a warning, and opens no metadata of a cloud."""
+    settings = load(tmp_path, GOOD + "allowed_receivers: [0.0.0.0/0]\n")
+    (warning,) = config.warnings(settings, date(2026, 12, 1))
+    assert warning.startswith("allowed_receivers has 0.0.0.0/0")
 
 
 def test_a_line_lacks_facts_of_its_workflow(tmp_path: Path) -> None:

@@ -30,6 +30,10 @@ FIELDS = {
     "allowed_addresses": "[]",
     "max_calls": "20",
     "capacity": "10",
+    "path": "records.jsonl",
+    "mongodb": "mongodb://127.0.0.1/",
+    "database": "clinic",
+    "collection": "calls",
 }
 TEMPLATE = """\
 version: 1
@@ -42,7 +46,10 @@ businesses:
     slot_minutes: %(slot_minutes)s
     webhook:
       url: %(url)s
-      secret: %(secret)s
+      secret: ${SECRET}
+    sinks:
+      file: {path: %(path)s}
+      mongodb: {url: %(mongodb)s, database: %(database)s, collection: %(collection)s}
     lines:
       - number: %(number)s
         workflow: %(workflow)s
@@ -62,15 +69,19 @@ PATHS = {
     "hours": "businesses.clinic.hours.monday",
     "url": "businesses.clinic.webhook.url",
     "secret": "businesses.clinic.webhook.secret",
+    "path": "businesses.clinic.sinks.file.path",
+    "mongodb": "businesses.clinic.sinks.mongodb.url",
 }
-ENVIRON = {"NAME": "Clinic ${NAME}", "CALLS": "20"}
+ENVIRON = {"SECRET": FIELDS["secret"], "NAME": "Clinic ${NAME}", "CALLS": "20"}
 
 
 def load(folder: Path, field: str, value: str) -> Settings:
     path = folder / "thirdring.yaml"
     path.write_text(TEMPLATE % {**FIELDS, field: value})
     desk = Workflow(name="desk", greeting="Hello.")
-    return config.load(path, workflows={"desk": desk}, environ=ENVIRON)
+    # A secret never stands in the file.
+    environ = {**ENVIRON, "SECRET": value} if field == "secret" else ENVIRON
+    return config.load(path, workflows={"desk": desk}, environ=environ)
 
 
 def key(size: int) -> str:
@@ -94,6 +105,12 @@ GOOD = [
     ("secret", key(24)),
     ("secret", key(64)),
     ("number", '"+442083661177"'),
+    ("path", "/var/lib/clinic/records.jsonl"),
+    ("path", "'${NAME}'"),
+    ("mongodb", "mongodb+srv://cluster.example/?appName=crm"),
+    ("mongodb", "'mongodb://${NAME}:${CALLS}@127.0.0.1:27018/?tls=true'"),
+    ("database", "clinic_2"),
+    ("collection", "calls.2026"),
     ("listen", "127.0.0.1:0"),
     ("listen", "'[::1]:5060'"),
     ("allowed_addresses", "[192.0.2.7, 198.51.100.0/24, '2001:db8::/32']"),
@@ -148,6 +165,24 @@ BAD = [
     ("secret", key(65)),
     ("secret", "whsec_%%%"),
     ("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS"),
+    ("path", "''"),
+    ("path", "/"),
+    ("path", '"a\\0b"'),
+    ("path", "[a]"),
+    ("mongodb", "''"),
+    ("mongodb", "mongodb://"),
+    ("mongodb", "'mongodb://[::1/'"),
+    ("mongodb", "http://127.0.0.1/"),
+    ("mongodb", "mongodb://127.0.0.1:99999/"),
+    ("mongodb", "mongodb://127.0.0.1/?wireTimeout=1"),
+    ("mongodb", "mongodb://anna:hunter2@127.0.0.1/"),
+    ("mongodb", "mongodb://127.0.0.1/?tlsCertificateKeyFilePassword=hunter2"),
+    ("database", "a.b"),
+    ("database", "'a b'"),
+    ("database", "''"),
+    ("collection", "$calls"),
+    ("collection", "system.users"),
+    ("collection", "'a b'"),
     ("number", '"12025550142"'),
     ("number", '"+1 202 555 0142"'),
     ("number", '"+1202"'),
