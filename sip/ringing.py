@@ -282,6 +282,8 @@ class RingingCalls:
             came = "the agent that answered kept no journal"
             if reason is EndReason.ABANDONED:
                 reason = EndReason.CALLER_HUNG_UP
+        elif await asyncio.to_thread(_has_job, call.ringing):
+            came = "the job that took the call died"
         elif self._attendance.somebody_came(call.room):
             came = "the agent that came did not take the call"
         detail = f"{words or _WORDS[reason]}; {came}"

@@ -21,8 +21,9 @@ from local.parts.stack import Stack
 from sip import server_events
 from tests.peers.calls import new_number, records, wait_for_record
 from tests.peers.room_phone import RoomPhone, room_phone
+from thirdring import AGENT_NAME
 from thirdring.calls import EndReason
-from thirdring.home import Home
+from thirdring.home import ATTRIBUTE, Home
 from thirdring.journal import HandedOver, file_name, is_owned, read
 from thirdring.store import open_store
 from thirdring.store.history import Call, Selection, calls
@@ -181,6 +182,10 @@ async def test_a_call_that_the_worker_takes_has_one_journal_and_one_record(stack
                 await asyncio.sleep(0.02)
             await called.room.local_participant.set_attributes({"sip.callStatus": "active"})
             await called.sound.wait()
+        (agent,) = called.room.remote_participants.values()
+    assert agent.attributes[ATTRIBUTE] == stack.home.id
+    assert agent.attributes["lk.agent.name"] == AGENT_NAME
+    assert (agent.name, agent.metadata, agent.identity[:9]) == ("", "", "agent-AJ_")
     record = await wait_for_record(stack, number)
     contents = read(stack.home.archive / name)
     assert contents.opened is not None

@@ -49,8 +49,9 @@ def require_free(host: str, number: int, name: str) -> None:
     Raises:
         PhoneError: Somebody does; names the variable that moves the port.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((host, number)).close()
+        socket.create_server((host, number), family=family).close()
     except OSError as error:
         raise PhoneError(
             f"port {number} of {host} cannot be used ({error.strerror}): set {name} to another, "

@@ -264,6 +264,19 @@ async def test_a_job_that_has_the_call_writes_its_ending(events: Events, home: H
     assert [record.ending.reason for record in await collected(home)] == [EndReason.CALLER_HUNG_UP]
 
 
+async def test_a_job_that_dies_before_it_speaks_leaves_the_ending_to_us(
+    events: Events, home: Home
+) -> None:
+    """The caller hears ringing until the end, and the record says why nobody answered."""
+    await events.tell("participant_joined", caller("SCL_1"))
+    await taken(home, "SCL_1").close()
+    assert await collected(home) == []
+    await events.tell("participant_left", caller("SCL_1", callStatus="hangup"))
+    (record,) = await collected(home)
+    assert record.ending.reason is EndReason.ABANDONED
+    assert record.ending.detail == "the caller left; the job that took the call died"
+
+
 async def test_an_agent_that_takes_another_call_leaves_this_one_ringing(
     events: Events, home: Home
 ) -> None:
