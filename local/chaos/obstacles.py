@@ -16,7 +16,7 @@ from pathlib import Path
 
 from local.chaos.field import Field, Terms, open_field
 from local.chaos.ledger import Call, balance
-from local.chaos.phones import call_by_sip
+from local.chaos.phones import Patience, call_by_sip
 from thirdring.errors import PartError
 
 __all__ = ["Outcome", "full_disk", "locked_store"]
@@ -62,7 +62,7 @@ async def full_disk(folder: Path) -> Outcome:
     with _small_disk(home) as mounted:
         outcome.figures["disk"] = f"tmpfs of {_DISK}" if mounted else "RLIMIT_FSIZE of the job"
         async with open_field(folder, Terms(home=home, idle=1)) as site:
-            calling = asyncio.create_task(call_by_sip(site.target, _CALLER, 60))
+            calling = asyncio.create_task(call_by_sip(site.target, _CALLER, Patience(20, 60)))
             await _until(lambda: _turns(site) >= 2)
             with _filled(site, mounted=mounted):
                 await _through_a_full_disk(site, outcome)
@@ -100,7 +100,7 @@ async def locked_store(folder: Path, seconds: float) -> Outcome:
     async with open_field(folder, Terms(idle=1)) as site:
         with _held(site.stack.home.store):
             locked_at = time.monotonic()
-            called = await call_by_sip(site.target, _CALLER, max(4.0, seconds / 2))
+            called = await call_by_sip(site.target, _CALLER, Patience(20, max(4.0, seconds / 2)))
             waited = None if called.answered_at is None else called.answered_at - called.begun_at
             outcome.figures["answered after"] = "never" if waited is None else f"{waited:.2f} s"
             outcome.check(waited is not None and waited < 10, "the call was not answered")

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from livekit import api, rtc
 
-from local.caller.call import LiveCall, open_call
+from local.caller.call import open_call
 from local.caller.errors import CallNotAsPlanned
 from local.caller.placing import place_call
 from local.caller.script import Script
 from thirdring import AGENT_NAME
 
-__all__ = ["Called", "call_by_room", "call_by_sip", "speak_by_sip"]
+__all__ = ["Called", "Patience", "call_by_room", "call_by_sip", "speak_by_sip"]
 
 _ENTERED_WITHIN = 10.0
 
@@ -39,8 +39,16 @@ class Called:
     refused: str | None = None
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a caller lets it ring, and talks once it is answered; in seconds."""
+
+    rings: float
+    talks: float
+
+
 async def call_by_room(
-    environ: Mapping[str, str], caller: str, called: str, seconds: float, *, agent: str = AGENT_NAME
+    environ: Mapping[str, str], caller: str, called: str, patience: Patience
 ) -> Called:
     """Enter a room of its own as livekit-sip's participant does, stay, and leave.
 
@@ -55,16 +63,17 @@ async def call_by_room(
     entered = False
     try:
         async with asyncio.timeout(_ENTERED_WITHIN):
-            await room.connect(environ["LIVEKIT_URL"], _token(environ, caller, called, agent))
+            await room.connect(environ["LIVEKIT_URL"], _token(environ, caller, called))
         track = rtc.LocalAudioTrack.create_audio_track("phone", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         await room.local_participant.publish_track(track, options)
         entered = True
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(patience.rings):
                 await answered.wait()
-                answered_at = time.time()
-                await room.local_participant.set_attributes({"sip.callStatus": "active"})
+            answered_at = time.time()
+            await room.local_participant.set_attributes({"sip.callStatus": "active"})
+            async with asyncio.timeout(patience.talks):
                 await over.wait()
     finally:
         over_at = time.time()
@@ -73,7 +82,7 @@ async def call_by_room(
     return Called(begun_at, answered_at, over_at, entered)
 
 
-def _token(environ: Mapping[str, str], caller: str, called: str, agent: str) -> str:
+def _token(environ: Mapping[str, str], caller: str, called: str) -> str:
     call = secrets.token_hex(6)
     attributes = {
         "sip.callID": f"SCL_{call}",
@@ -82,7 +91,7 @@ def _token(environ: Mapping[str, str], caller: str, called: str, agent: str) -> 
         "sip.phoneNumber": caller,
         "sip.trunkPhoneNumber": called,
     }
-    dispatch = api.RoomAgentDispatch(agent_name=agent)
+    dispatch = api.RoomAgentDispatch(agent_name=AGENT_NAME)
     return (
         api.AccessToken(environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"])
         .with_identity(f"sip_{caller}")
@@ -96,27 +105,20 @@ def _token(environ: Mapping[str, str], caller: str, called: str, agent: str) -> 
     )
 
 
-async def call_by_sip(target: str, caller: str, seconds: float) -> Called:
-    """Dial, send silence for so long in all, and hang up: CANCEL while it rings, BYE later."""
+async def call_by_sip(target: str, caller: str, patience: Patience) -> Called:
+    """Dial, send silence, and hang up: CANCEL while it rings, BYE later."""
     begun_at = time.time()
     answered_at, refused = None, None
     async with open_call(target, caller=caller) as call:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                try:
-                    await call.wait_for_answer()
-                    answered_at = time.time()
-                except CallNotAsPlanned as error:
-                    refused = str(error)
-                await _until_over(call)
+        try:
+            await call.wait_for_answer(patience.rings)
+            answered_at = time.time()
+            await asyncio.wait((call.ended,), timeout=patience.talks)
+        except CallNotAsPlanned as error:
+            refused = str(error)
         over_at = time.time()
     rang = call.log().ringing_at is not None or answered_at is not None
     return Called(begun_at, answered_at, over_at, rang, refused)
-
-
-async def _until_over(call: LiveCall) -> None:
-    if not call.unreachable.done():
-        await asyncio.wait((call.ended, call.unreachable), return_when=asyncio.FIRST_COMPLETED)
 
 
 async def speak_by_sip(target: str, caller: str, script: Script) -> Called:

@@ -18,12 +18,15 @@ from local.caller.errors import CallerError
 from local.caller.script import Script
 from local.chaos.field import Field
 from local.chaos.ledger import Balance, Call, Door, Kill, Target, balance
-from local.chaos.phones import Called, call_by_room, call_by_sip, speak_by_sip
+from local.chaos.phones import Called, Patience, call_by_room, call_by_sip, speak_by_sip
 from local.chaos.receiver import Phase
 
 __all__ = ["FULL", "QUICK", "SPOKEN", "Plan", "Progress", "storm"]
 
 _SETTLE_SECONDS = 60.0
+_RINGS_SECONDS = 20.0
+_KILLERS = 3
+_PROGRAMS: tuple[Target, ...] = ("worker", "gateway", "all")
 _PHASES: tuple[Phase, ...] = ("head", "body", "answered")
 
 
@@ -36,15 +39,17 @@ class Plan:
         at_once: Callers that call again as soon as they have hung up.
         kills: How many of each.
         by_sip: The share of calls that come through the gateway.
-        pause: Mean time between two kills of jobs, in seconds.
+        pause: Mean time between two kills of worker, gateway or everything, in seconds.
+        courier_pause: That between a start of the courier and the next kill.
     """
 
     calls: int
     at_once: int
     kills: dict[Target, int]
     by_sip: float = 0.4
-    pause: float = 0.3
-    seconds: tuple[float, float] = (0.6, 5.0)
+    pause: float = 4.0
+    courier_pause: float = 0.3
+    talks: tuple[float, float] = (0.5, 6.0)
     spoken: Script | None = None
 
 
@@ -61,14 +66,22 @@ _SPOKEN = Script.model_validate(
     }
 )
 
-QUICK = Plan(90, 6, {"job": 62, "courier": 25, "worker": 2, "gateway": 2, "all": 1})
-FULL = Plan(950, 6, {"job": 500, "courier": 200, "worker": 30, "gateway": 30, "all": 15})
+QUICK = Plan(90, 4, {"job": 62, "courier": 25, "worker": 2, "gateway": 2, "all": 1})
+FULL = Plan(
+    950,
+    6,
+    {"job": 500, "courier": 200, "worker": 30, "gateway": 30, "all": 15},
+    pause=8,
+    courier_pause=2.5,
+)
 SPOKEN = Plan(
     50,
     3,
     {"job": 15, "courier": 10, "worker": 3, "gateway": 2},
     by_sip=1.0,
-    pause=4,
+    pause=20,
+    courier_pause=10,
+    talks=(0.5, 16.0),
     spoken=_SPOKEN,
 )
 
@@ -85,6 +98,7 @@ class _Storm:
     calls: list[Call] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
     open: dict[str, float] = field(default_factory=dict)
+    chosen: set[int] = field(default_factory=set)
     serving: asyncio.Event = field(default_factory=asyncio.Event)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(200))
     killing: bool = True
@@ -118,7 +132,7 @@ class _Storm:
     async def _call(self) -> None:
         caller = f"+1202555{next(self.numbers):04d}"
         by_sip = self.random.random() < self.plan.by_sip
-        seconds = self.random.uniform(*self.plan.seconds)
+        patience = self._patience()
         door: Door = "room"
         begun_at = self.open[caller] = time.time()
         try:
@@ -127,10 +141,10 @@ class _Storm:
                 called = await speak_by_sip(self.site.target, caller, self.plan.spoken)
             elif by_sip:
                 door = "sip"
-                called = await call_by_sip(self.site.target, caller, seconds)
+                called = await call_by_sip(self.site.target, caller, patience)
             else:
                 environ, number = self.site.stack.environ, self.site.stack.number
-                called = await call_by_room(environ, caller, number, seconds)
+                called = await call_by_room(environ, caller, number, patience)
         except CallerError as error:
             called = Called(begun_at, None, time.time(), rang=False, refused=str(error))
         finally:
@@ -140,50 +154,65 @@ class _Storm:
         )
         self.progress(len(self.kills), len(self.calls))
 
+    def _patience(self) -> Patience:
+        # One in eight gives up before long; the others wait, or a machine that is too slow would
+        # do nothing but begin with calls that are over.
+        hasty = self.random.random() < 1 / 8
+        rings = self.random.uniform(0.1, 2.0) if hasty else _RINGS_SECONDS
+        return Patience(rings, self.random.uniform(*self.plan.talks))
+
     # Kills
 
-    async def kill_all_in_turn(self) -> None:
-        """Kill jobs, worker and gateway, one after the other, in a random order."""
+    async def kill_programs_in_turn(self) -> None:
+        """Kill worker, gateway and everything, one after the other, in a random order."""
         targets: list[Target] = [
-            target
-            for target, count in self.plan.kills.items()
-            if target != "courier"
-            for _ in range(count)
+            target for target in _PROGRAMS for _ in range(self.plan.kills.get(target, 0))
         ]
         self.random.shuffle(targets)
         for target in targets:
             await asyncio.sleep(self.random.expovariate(1 / self.plan.pause))
-            match target:
-                case "job":
-                    await self._kill_job()
-                case "all":
-                    await self._kill_everything()
-                case _:
-                    await self._kill_program(target)
+            if target == "all":
+                await self._kill_everything()
+            else:
+                await self._kill_program(target)
+
+    async def kill_jobs(self) -> None:
+        """Kill jobs at any moment of their calls, several at it at one time."""
+        async with asyncio.TaskGroup() as group:
+            for killer in range(_KILLERS):
+                count = self.plan.kills.get("job", 0)
+                group.create_task(self._kill_some(len(range(killer, count, _KILLERS))))
+
+    async def _kill_some(self, count: int) -> None:
+        while count:
+            count -= await self._kill_job()
 
     async def kill_courier_again_and_again(self) -> None:
         """Kill the courier at random times, and whenever the receiver says."""
         for number in range(self.plan.kills.get("courier", 0)):
+            await asyncio.sleep(self.random.uniform(0, 2 * self.plan.courier_pause))
             if number % 2:
                 await self._ambush(_PHASES[number // 2 % len(_PHASES)])
             else:
-                await asyncio.sleep(self.random.uniform(0, 0.5))
                 self._kill_courier("")
             await self.site.programs["courier"].revive()
 
-    async def _kill_job(self) -> None:
-        while True:
-            while not (jobs := self.site.jobs()):  # noqa: ASYNC110 - other processes decide
-                await asyncio.sleep(0.02)
-            pid = self.random.choice(sorted(jobs))
-            # Somewhere in its call, not as soon as we see it.
-            await asyncio.sleep(self.random.uniform(0, 0.3))
-            held = jobs[pid] | self.site.jobs().get(pid, frozenset())
-            with suppress(ProcessLookupError):  # its call was over
-                at = time.time()
-                os.kill(pid, signal.SIGKILL)
-                self.note("job", at, held)
-                return
+    async def _kill_job(self) -> bool:
+        """Choose a job that has just begun, wait, and kill it; False when its call was over."""
+        while not (fresh := self.site.jobs().keys() - self.chosen):  # noqa: ASYNC110 - other processes decide
+            await asyncio.sleep(0.02)
+        pid = self.random.choice(sorted(fresh))
+        self.chosen.add(pid)
+        await asyncio.sleep(self.random.uniform(0, self.plan.talks[1] / 2))
+        held = self.site.jobs().get(pid)
+        if held is None:
+            return False
+        with suppress(ProcessLookupError):
+            at = time.time()
+            os.kill(pid, signal.SIGKILL)
+            self.note("job", at, held)
+            return True
+        return False
 
     async def _kill_program(self, target: Target) -> None:
         self.serving.clear()
@@ -232,7 +261,8 @@ async def storm(plan: Plan, field: Field, seed: int, progress: Progress) -> Bala
     async with asyncio.TaskGroup() as group:
         calling = group.create_task(run.keep_calling())
         async with asyncio.TaskGroup() as kills:
-            kills.create_task(run.kill_all_in_turn())
+            kills.create_task(run.kill_jobs())
+            kills.create_task(run.kill_programs_in_turn())
             kills.create_task(run.kill_courier_again_and_again())
         run.killing = False
         await calling

@@ -21,7 +21,7 @@ from random import Random
 
 from local.chaos.field import Field, Terms, open_field
 from local.chaos.ledger import Call, Said, due_turns
-from local.chaos.phones import call_by_room
+from local.chaos.phones import Patience, call_by_room
 from local.chaos.receiver import Receiver
 
 __all__ = ["AT_ONCE", "CASES", "Compared", "compare"]
@@ -29,7 +29,8 @@ __all__ = ["AT_ONCE", "CASES", "Compared", "compare"]
 CASES = ("normal end", "job killed", "worker killed", "receiver takes 12 s")
 AT_ONCE = 5
 _SLOW_SECONDS = 12.0
-_TALK_SECONDS = (4.0, 6.0)
+_TALK_SECONDS = (6.0, 8.0)
+_SPOKEN_WITHIN = 25.0
 _PATIENCE = 45.0
 """An ended job of the plain worker stays until its room has gone, 20 s after the caller."""
 
@@ -100,12 +101,11 @@ async def _wave(case: str, site: Field, random: Random) -> tuple[int, list[Call]
     """Have some calls at one time; return how many were killed, the calls, and when it was."""
     killed, at = 0, float("inf")
     async with asyncio.TaskGroup() as group:
-        calling = [
-            group.create_task(_call(site, f"+1202555{next(_NUMBERS)}", random))
-            for _ in range(AT_ONCE)
-        ]
+        callers = [f"+1202555{next(_NUMBERS)}" for _ in range(AT_ONCE)]
+        calling = [group.create_task(_call(site, caller, random)) for caller in callers]
         if case in CASES[1:3]:
-            await asyncio.sleep(random.uniform(3.0, 3.8))
+            await _all_have_spoken(site, callers)
+            await asyncio.sleep(random.uniform(0.2, 1.2))
             at = time.time()
             killed = _kill(case, site)
     if case == CASES[2]:
@@ -113,9 +113,16 @@ async def _wave(case: str, site: Field, random: Random) -> tuple[int, list[Call]
     return killed, [task.result() for task in calling], at
 
 
+async def _all_have_spoken(site: Field, callers: list[str]) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SPOKEN_WITHIN):
+            while not set(callers) <= {one.caller for one in site.said() if one.kind == "caller"}:  # noqa: ASYNC110 - another process decides
+                await asyncio.sleep(0.05)
+
+
 async def _call(site: Field, caller: str, random: Random) -> Call:
-    seconds = random.uniform(*_TALK_SECONDS)
-    called = await call_by_room(site.stack.environ, caller, site.stack.number, seconds)
+    patience = Patience(20, random.uniform(*_TALK_SECONDS))
+    called = await call_by_room(site.stack.environ, caller, site.stack.number, patience)
     return Call(caller, "room", called.begun_at, called.answered_at, called.over_at, called.rang)
 
 
