@@ -8,8 +8,9 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +22,9 @@ LOCK_SECONDS = 10.0
 LOOK_BACK_BYTES = 1024 * 1024
 
 _LOCK_AGAIN_SECONDS = 0.02
+
+# Of its own: one on a disk that hangs holds its thread, and asyncio's few are for everything else.
+_WRITING = ThreadPoolExecutor(16, thread_name_prefix="file sink")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class FileSink:
 
     path: Path
     lock_seconds: float = LOCK_SECONDS
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -46,8 +51,10 @@ class FileSink:
         """Add `body` as the last line, unless it is one of the last already."""
         # Line breaks in JSON are white space: within strings they are escaped.
         line = body.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(_append, self.path, line, self.lock_seconds)
+            async with self._turn:
+                await loop.run_in_executor(_WRITING, _append, self.path, line, self.lock_seconds)
         except OSError as error:
             why = error.strerror or type(error).__name__
             return DeliveryResult(Outcome.RETRY, error=f"the file {self.path}: {why}"[:200])

@@ -12,7 +12,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, Final
@@ -29,11 +31,15 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _NEXT_ADDRESS_SECONDS: Final = 2.0
 
+# Of its own: a name whose servers are silent holds a thread for half a minute, and asyncio's few
+# are for everything else.
+_RESOLVING: Final = ThreadPoolExecutor(32, thread_name_prefix="resolving")
+
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """Ask the machine's resolver."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, ask)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
