@@ -218,6 +218,25 @@ async def test_leaving_before_the_answer_is_abandoning(phone: RoomPhone, reports
     await reports.until(EndReason.ABANDONED)
 
 
+async def test_hangup_ends_the_call_before_the_phone_has_left(
+    phone: RoomPhone, reports: Reports
+) -> None:
+    """Either SIP side says so first; that it then leaves is told no more."""
+    await active(phone)
+    await phone.room.local_participant.set_attributes({"sip.callStatus": "hangup"})
+    await reports.until("answered", EndReason.CALLER_HUNG_UP)
+    await phone.room.disconnect()
+    await reports.until("answered", EndReason.CALLER_HUNG_UP)
+
+
+async def test_the_gateway_knows_better_why_it_leaves(phone: RoomPhone, reports: Reports) -> None:
+    """Its word counts, not that it left as for a hang-up."""
+    await active(phone)
+    said = {"sip.callStatus": "hangup", "thirdring.ending": "media_timeout no RTP"}
+    await phone.room.local_participant.set_attributes(said)
+    await reports.until("answered", EndReason.MEDIA_TIMEOUT)
+
+
 async def test_others_may_leave(
     livekit: dict[str, str], phone: RoomPhone, reports: Reports
 ) -> None:

@@ -1,10 +1,8 @@
-"""Gateway and job write one journal between them, whichever of them is killed."""
+"""A job that dies while the phone rings: the next one goes on with its journal."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -15,14 +13,11 @@ import pytest
 from local.parts import programs
 from local.parts.part import running
 from local.parts.ports import free_port
-from local.parts.stack import Stack
-from tests.parity.gateway_process import spawned_gateway
 from tests.parity.raw_phone import raw_phone
-from tests.peers.calls import new_number, wait_for_record
+from tests.peers.calls import new_number
 from tests.peers.scripted_model import ScriptedModel
 from tests.sip.gateway.conftest import LINE, RunGateway
 from tests.sip.gateway.ledger import record_of
-from thirdring.access import LiveKitAccess
 from thirdring.calls import EndReason, Role
 from thirdring.home import Home
 from thirdring.journal import HandedOver, Opened, TurnSpoken, read
@@ -85,67 +80,3 @@ async def test_a_job_killed_while_it_rings_is_replaced_and_the_record_is_that_of
     assert len({writer.pid for writer in writers if writer is not None}) == 3
     assert record.ending.reason is EndReason.CALLER_HUNG_UP
     assert [turn.role for turn in record.turns] == [Role.AGENT]
-
-
-@pytest.fixture
-def stack_access(stack: Stack) -> LiveKitAccess:
-    return LiveKitAccess.from_environment(stack.environ)
-
-
-async def test_a_caller_without_sound_is_on_record_as_that(
-    stack: Stack, stack_access: LiveKitAccess
-) -> None:
-    """RTP that stops is no hang-up: the job hears of it from the gateway."""
-    with spawned_gateway(stack_access, stack.home, media=1) as (address, _):
-        async with raw_phone((address.host, address.port), new_number()) as phone:
-            phone.invite(stack.number)
-            await phone.established()
-            await phone.hears()
-            phone.muted = True
-            await phone.asked("BYE")
-            record = await wait_for_record(stack, phone.caller)
-    assert record.ending.reason is EndReason.MEDIA_TIMEOUT
-    assert record.ending.detail == "no RTP from the caller"
-    assert record.answered_at is not None
-
-
-@pytest.mark.parametrize("stopped", [False, True], ids=["killed", "stopped"])
-async def test_a_gateway_that_goes_during_a_call_leaves_one_record(
-    stack: Stack, stack_access: LiveKitAccess, *, stopped: bool
-) -> None:
-    """Killed with -9 it is missed within seconds, stopped it has said so; the job writes either."""
-    with spawned_gateway(stack_access, stack.home) as (address, process):
-        async with raw_phone((address.host, address.port), new_number()) as phone:
-            phone.invite(stack.number)
-            await phone.established()
-            await phone.hears()
-            if stopped:
-                assert process.stdin is not None
-                process.stdin.close()
-            else:
-                process.kill()
-            record = await wait_for_record(stack, phone.caller)
-        process.kill()
-    expected = EndReason.WORKER_STOPPED if stopped else EndReason.INTERRUPTED
-    assert record.ending.reason is expected
-    assert record.ending.detail == ("gateway stopped" if stopped else "the gateway has died")
-    assert record.answered_at is not None
-
-
-async def test_a_caller_whose_job_is_killed_is_not_left_in_silence(
-    stack: Stack, stack_access: LiveKitAccess
-) -> None:
-    """BYE comes within seconds, though livekit-server shows the dead agent for 20 s more."""
-    with spawned_gateway(stack_access, stack.home) as (address, _):
-        async with raw_phone((address.host, address.port), new_number()) as phone:
-            phone.invite(stack.number)
-            await phone.established()
-            await phone.hears()
-            for path in stack.home.journals.glob("*.jsonl"):
-                contents = read(path)
-                if contents.opened is not None and contents.opened.leg.caller == phone.caller:
-                    assert contents.job is not None
-                    os.kill(contents.job.pid, signal.SIGKILL)
-            await phone.asked("BYE", timeout=6)
-        record = await wait_for_record(stack, phone.caller)
-    assert record.ending.reason is EndReason.INTERRUPTED
