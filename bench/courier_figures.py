@@ -95,19 +95,26 @@ async def measure_backlog(home: Home, records: int) -> Backlog:
 
 
 async def measure_neighbours(home: Home, calls: int) -> Neighbours:
-    """End calls of one business, first alone, then while the receivers of others hang."""
+    """End so many calls of one business alone, and as many while the receivers of others hang.
+
+    Half of those alone come first and half last, for the machine may be busier at one time.
+    """
+    found: dict[bool, list[float]] = {False: [], True: []}
     async with receiver() as there:
-        stuck = [f"stuck_{number}" for number in range(_HANGING)]
-        urls = {slug: there.hanging(slug) for slug in stuck}
-        async with courier(home, {**urls, "quick": there.quick("one")}):
-            await _delays(home, there, "warm", 10)
-            alone = await _delays(home, there, "alone", calls)
-            for slug in stuck:
-                names = [f"{slug}-{number}" for number in range(_WAITING_EACH)]
-                await queue(home, names, slug)
-            await asyncio.sleep(2)  # it has taken them up by then
-            beside = await _delays(home, there, "beside", calls)
-    return Neighbours(_HANGING, tuple(alone), tuple(beside))
+        for number, beside in enumerate((False, True, True, False)):
+            part = Home(home.root / str(number)).made()
+            found[beside] += await _arm(part, there, (calls + 1) // 2, beside=beside)
+    return Neighbours(_HANGING, tuple(found[False]), tuple(found[True]))
+
+
+async def _arm(home: Home, there: Receiver, calls: int, *, beside: bool) -> list[float]:
+    stuck = [f"stuck_{number}" for number in range(_HANGING)]
+    urls = {slug: there.hanging(slug) for slug in stuck}
+    for slug in stuck if beside else ():
+        await queue(home, [f"{slug}-{number}" for number in range(_WAITING_EACH)], slug)
+    async with courier(home, {**urls, "quick": there.quick("one")}):
+        await _delays(home, there, "warm", 20)
+        return await _delays(home, there, "measured", calls)
 
 
 async def _delays(home: Home, there: Receiver, name: str, calls: int) -> list[float]:
