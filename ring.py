@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import signal
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -203,23 +202,10 @@ def courier(
     once: Annotated[bool, typer.Option("--once", help="Deliver what is due, then end.")] = False,
 ) -> None:
     """Turn ended calls into records and deliver them to their webhooks."""
-    from thirdring import courier as service
+    from sip import courier as service
 
     _log_to_stderr()
-    home, settings = _home(), _settings(config)
-
-    async def run() -> None:
-        async with AsyncExitStack() as around:
-            if not once and os.environ.get("THIRDRING_COURIER_PORT"):
-                # All of LiveKit's API, for those who need it.
-                from sip import server_events
-
-                await around.enter_async_context(
-                    server_events.receiving(home, settings, os.environ)
-                )
-            await service.run(home, settings, once=once)
-
-    asyncio.run(run())
+    asyncio.run(service.run(_home(), _settings(config), os.environ, once=once))
 
 
 @app.command()
