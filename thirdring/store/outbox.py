@@ -14,6 +14,9 @@ from thirdring.store.store import Connection, Store, to_text
 
 __all__ = ["DeliveryState", "Due", "Endpoint", "NewRecord", "Outbox", "Put", "Settlement"]
 
+# SQLite takes 32,766 parameters in one statement, PostgreSQL 65,535; a record has nine.
+_ROWS_AT_ONCE = 1000
+
 
 class Put(StrEnum):
     """What became of a record that was to be stored."""
@@ -58,14 +61,11 @@ class Outbox:
         """
 
         def work(connection: Connection) -> list[Put]:
-            # In the order of their ids: two couriers that store the same ones wait for each other
-            # in turn, not in a circle.
-            order = sorted(range(len(records)), key=lambda index: records[index].call_id)
-            put = {index: _insert(connection, records[index], to_text(now)) for index in order}
+            put = _insert_records(connection, records, to_text(now))
             new = [record for index, record in enumerate(records) if put[index] is Put.STORED]
             _insert_deliveries(connection, new, now)
             _count_callers(connection, new)
-            return [put[index] for index in range(len(records))]
+            return put
 
         return await self._store.write(work)
 
@@ -178,26 +178,50 @@ class Outbox:
         return await self._store.read(work)
 
 
-def _insert(connection: Connection, record: NewRecord, now: str) -> Put:
-    inserted = connection.execute(
-        "INSERT INTO records (call_id, record_id, business, body, stored_at, caller, opened_at,"
-        " ended_at, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (call_id) DO NOTHING",
-        (
-            record.call_id,
-            str(record.record_id),
-            record.business,
-            record.body,
-            now,
-            record.caller,
-            to_text(record.opened_at),
-            to_text(record.ended_at),
-            record.reason,
-        ),
+def _insert_records(connection: Connection, records: Sequence[NewRecord], now: str) -> list[Put]:
+    """Insert those of calls that have no record yet; the first of each call counts."""
+    put: dict[int, Put] = {}
+    # In the order of their ids: two couriers that store the same ones wait for each other in turn,
+    # not in a circle.
+    order = sorted(range(len(records)), key=lambda index: records[index].call_id)
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        part = order[start : start + _ROWS_AT_ONCE]
+        rows = [_row(records[index], now) for index in part]
+        inserted = connection.execute(
+            "INSERT INTO records (call_id, record_id, business, body, stored_at, caller, opened_at,"  # noqa: S608
+            f" ended_at, reason) VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?)'] * len(rows))}"
+            " ON CONFLICT (call_id) DO NOTHING RETURNING call_id",
+            [value for row in rows for value in row],
+        )
+        new = {row["call_id"] for row in inserted}
+        for index in part:
+            if records[index].call_id in new:
+                new.remove(records[index].call_id)
+                put[index] = Put.STORED
+    others = [index for index in order if index not in put]
+    for index in others:
+        put[index] = _compared(connection, records[index])
+    return [put[index] for index in range(len(records))]
+
+
+def _row(record: NewRecord, now: str) -> tuple[object, ...]:
+    return (
+        record.call_id,
+        str(record.record_id),
+        record.business,
+        record.body,
+        now,
+        record.caller,
+        to_text(record.opened_at),
+        to_text(record.ended_at),
+        record.reason,
     )
-    if inserted.rowcount:
-        return Put.STORED
-    known = connection.execute("SELECT body FROM records WHERE call_id = ?", (record.call_id,))
-    row = known.fetchone()
+
+
+def _compared(connection: Connection, record: NewRecord) -> Put:
+    row = connection.execute(
+        "SELECT body FROM records WHERE call_id = ?", (record.call_id,)
+    ).fetchone()
     return Put.KNOWN if row is not None and bytes(row["body"]) == record.body else Put.CONFLICT
 
 

