@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import signal
 from functools import partial
@@ -17,46 +16,25 @@ from warnings import filterwarnings
 
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
 
+from thirdring.command_line import (
+    INTERRUPTED,
+    TERMINATED,
+    WRONG_USE,
+    Commands,
+    log_to_stderr,
+)
 from thirdring.environment import load_environment
-from thirdring.errors import ConfigError, PhoneError
+from thirdring.errors import ConfigError
 from thirdring.home import Home
-from thirdring.logs import mask_all_handlers
 from thirdring.records.commands import app as records
 
 if TYPE_CHECKING:
     from sip.provision import Command
     from thirdring.settings import Settings
 
-_WRONG_USE, _FAILED, _INTERRUPTED, _TERMINATED = 2, 1, 130, 143
-
-# The image that serves calls holds neither (deploy/Dockerfile).
-_LEFT_OUT = frozenset({"local", "bench"})
-
-
-class _Commands(TyperGroup):
-    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's own subclass
-        """Turn what a user can mend into one clear message and an exit code."""
-        try:
-            return super().invoke(ctx)
-        except PhoneError as error:
-            typer.echo(str(error), err=True)
-            code = _WRONG_USE if isinstance(error, ConfigError) else _FAILED
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in _LEFT_OUT:
-                raise
-            typer.echo(
-                f"{ctx.invoked_subcommand} needs the whole repository, not its image", err=True
-            )
-            code = _FAILED
-        except KeyboardInterrupt:
-            code = ctx.obj
-        raise typer.Exit(code)
-
-
 app = typer.Typer(
-    cls=_Commands,
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -72,10 +50,10 @@ _CONFIG = Path("thirdring.yaml")
 @app.callback()
 def _prepare(ctx: typer.Context) -> None:
     def terminate(_number: int, _frame: object) -> None:
-        ctx.obj = _TERMINATED
+        ctx.obj = TERMINATED
         signal.raise_signal(signal.SIGINT)
 
-    ctx.obj = _INTERRUPTED
+    ctx.obj = INTERRUPTED
     # Whoever runs `livekit-server --dev` has the secret "secret", and knows.
     filterwarnings("ignore", "The HMAC key is ")
     # Recordings, records and logs are nobody else's business.
@@ -85,16 +63,6 @@ def _prepare(ctx: typer.Context) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, terminate)
     load_environment()
-
-
-def _log_to_stderr() -> None:
-    level = (os.environ.get("LIVEKIT_LOG_LEVEL") or "INFO").upper()
-    if level not in logging.getLevelNamesMapping():
-        raise PhoneError(f"LIVEKIT_LOG_LEVEL is {level}; expected debug, info, warning or error")
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # One line per delivery is the courier's to write, and a webhook's URL may hold a secret.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    mask_all_handlers()
 
 
 def _settings(config: Path) -> Settings:
@@ -187,7 +155,7 @@ def gateway(
     from sip.gateway import serve
     from thirdring.access import LiveKitAccess
 
-    _log_to_stderr()
+    log_to_stderr()
     settings = _settings(config)
     if port is not None:
         changed = settings.gateway.model_copy(update={"port": port})
@@ -204,7 +172,7 @@ def courier(
     """Turn ended calls into records and deliver them to their webhooks."""
     from sip import courier as service
 
-    _log_to_stderr()
+    log_to_stderr()
     asyncio.run(service.run(_home(), _settings(config), os.environ, once=once))
 
 
@@ -228,7 +196,7 @@ def check(
         if not as_json:
             raise
         typer.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2))
-        raise typer.Exit(_WRONG_USE) from None
+        raise typer.Exit(WRONG_USE) from None
     for warning in warnings(settings, datetime.now(UTC).date()):
         typer.echo(f"warning: {warning}", err=True)
     lines = sum(len(business.lines) for business in settings.businesses)
@@ -392,6 +360,21 @@ def bench_courier(
     console = Console(highlight=False)
     sizes = Sizes(calls, records, seconds)
     raise typer.Exit(asyncio.run(run(home, console, sizes, json_file=json_file)))
+
+
+@app.command()
+def chaos(
+    *,
+    seed: Annotated[int | None, typer.Option(help="That of a run which is to be repeated.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Only the storm of 100 kills.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="For all figures.")] = None,
+) -> None:
+    """Kill what serves calls at random times; balance calls made against records received."""
+    from local.chaos.command import run
+
+    console = Console(highlight=False)
+    done = run(_home(), console, seed=seed, quick=quick, json_file=json_file)
+    raise typer.Exit(asyncio.run(done))
 
 
 if __name__ == "__main__":
