@@ -338,7 +338,7 @@ class LiveCall:
     def _on_close(self, event: CloseEvent) -> None:
         if event.reason is CloseReason.ERROR:
             self._give_up(str(getattr(event.error, "error", event.error)))
-        elif event.reason in _CLOSED_BY_US and not self._given_up:
+        elif self.ending is None and event.reason in _CLOSED_BY_US and not self._given_up:
             self._spawn(self._hang_up_unless_stopped(event.reason))
 
 
