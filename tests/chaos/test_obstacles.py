@@ -9,7 +9,7 @@ import pytest
 from local.chaos.obstacles import Outcome, full_disk, locked_store
 from tests.peers.counts import tell
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 
 def _say(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from tests.peers.counts import tell
 
 SEED = 5
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(600)]
 
 
 async def test_after_a_hundred_kills_the_ledger_balances(
