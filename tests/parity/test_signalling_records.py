@@ -1,19 +1,26 @@
-"""Calls whose messages come late, twice or never: each leaves one record with the right end."""
+"""Calls that do not go by the book: each leaves one record with the right end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 from livekit import api
 
 from local.parts.stack import Stack
+from tests.parity.gateway_process import spawned_gateway
 from tests.parity.long_calls import held_for_long, never_acknowledged, phone_of, recorded
-from tests.parity.raw_phone import sdp
-from tests.peers.calls import records
+from tests.parity.raw_phone import RawPhone, raw_phone, sdp
+from tests.peers.calls import new_number, records, wait_for_record
 from tests.peers.phones import needs_livekit_sip
+from thirdring.access import LiveKitAccess
 from thirdring.calls import EndReason
+from thirdring.journal import read
 from thirdring.record import Record
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
@@ -97,14 +104,90 @@ async def short_calls(stack: Stack) -> list[Record]:
     return found
 
 
+@asynccontextmanager
+async def call_by_own_gateway(
+    stack: Stack, *, media: int = 15
+) -> AsyncIterator[tuple[RawPhone, subprocess.Popen[str]]]:
+    """Place a call that is greeted, by one more gateway of the same home, which may be killed."""
+    access = LiveKitAccess.from_environment(stack.environ)
+    spawned = spawned_gateway(access, stack.home, media=media)
+    # Others talk meanwhile: nothing may hold the loop up.
+    address, process = await asyncio.to_thread(spawned.__enter__)
+    try:
+        async with raw_phone((address.host, address.port), new_number()) as phone:
+            phone.invite(stack.number)
+            await phone.established()
+            await phone.hears()
+            yield phone, process
+            await wait_for_record(stack, phone.caller)
+    finally:
+        # It would wait for the end of SIP transactions, 5 s (RFC 3261 section 17.2.1).
+        process.kill()
+        await asyncio.to_thread(spawned.__exit__, None, None, None)
+
+
+async def without_sound(stack: Stack) -> str:
+    """Send no RTP any more."""
+    async with call_by_own_gateway(stack, media=1) as (phone, _):
+        phone.muted = True
+        await phone.asked("BYE")
+    return phone.caller
+
+
+async def gateway_killed(stack: Stack) -> str:
+    """Lose the gateway by -9."""
+    async with call_by_own_gateway(stack) as (phone, process):
+        process.kill()
+    return phone.caller
+
+
+async def gateway_stopped(stack: Stack) -> str:
+    """Be hung up on by a gateway that is stopped."""
+    async with call_by_own_gateway(stack) as (phone, process):
+        assert process.stdin is not None
+        process.stdin.close()
+        await phone.asked("BYE")
+    return phone.caller
+
+
+async def job_killed(stack: Stack) -> str:
+    """Lose the job by -9; BYE comes in seconds, though the agent is shown for 20 s more."""
+    async with call_by_own_gateway(stack) as (phone, _):
+        for path in stack.home.journals.glob("*.jsonl"):
+            contents = read(path)
+            if contents.opened is not None and contents.opened.leg.caller == phone.caller:
+                assert contents.job is not None
+                os.kill(contents.job.pid, signal.SIGKILL)
+        await phone.asked("BYE", timeout=10)
+    return phone.caller
+
+
+async def calls_that_break(stack: Stack) -> list[Record]:
+    """Play the stories in which sound or a process stops, and check what the records say of it."""
+    stories = (without_sound, gateway_killed, gateway_stopped, job_killed)
+    found = [await recorded(stack, story) for story in stories]
+    assert [(record.ending.reason, record.ending.detail) for record in found] == [
+        (EndReason.MEDIA_TIMEOUT, "no RTP from the caller"),
+        (EndReason.INTERRUPTED, "the gateway has died"),
+        (EndReason.WORKER_STOPPED, "gateway stopped"),
+        (EndReason.INTERRUPTED, found[3].ending.detail),
+    ]
+    assert all(record.answered_at for record in found)
+    return found
+
+
 async def test_each_call_leaves_one_record_with_the_right_end(stack: Stack) -> None:
-    """Hold, messages twice and late; an old-style hold of 17 s goes on, no ACK ends after 32 s."""
-    held, silent, short = await asyncio.gather(
-        recorded(stack, held_for_long), recorded(stack, never_acknowledged), short_calls(stack)
+    """Hold, messages twice, late or never, no sound any more, a process that dies: one of each."""
+
+    async def others() -> list[Record]:
+        return [*await short_calls(stack), *await calls_that_break(stack)]
+
+    held, silent, rest = await asyncio.gather(
+        recorded(stack, held_for_long), recorded(stack, never_acknowledged), others()
     )
     assert held.ending.reason is EndReason.CALLER_HUNG_UP
     assert silent.ending.reason is EndReason.ABANDONED
-    await nothing_is_left(stack, [held, silent, *short])
+    await nothing_is_left(stack, [held, silent, *rest])
 
 
 @pytest.mark.parametrize("side", [pytest.param("livekit_sip_stack", marks=needs_livekit_sip)])
