@@ -341,25 +341,20 @@ def latency(
     raise typer.Exit(asyncio.run(run(home, console, calls=calls, json_file=json_file)))
 
 
-@app.command("bench-courier")
+@app.command()
 def bench_courier(
     *,
-    calls: Annotated[int, typer.Option("--n", min=1, help="Real calls to be hung up.")] = 40,
-    records: Annotated[int, typer.Option(min=2, help="Queued records to be drained.")] = 10_000,
-    seconds: Annotated[
-        float, typer.Option(min=1, help="For journals, and for a courier that idles.")
-    ] = 20,
+    quick: Annotated[bool, typer.Option("--quick", help="A fifth of everything.")] = False,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="A file for every call and the table.")
+        Path | None, typer.Option("--json", help="A file for all figures.")
     ] = None,
 ) -> None:
     """Measure from BYE to webhook, and how fast a backlog goes; judge it against its bounds."""
-    from bench.courier_here import Sizes, run
+    from bench.courier_here import QUICK, Sizes, run
 
-    home = Home(_home().root / "bench-courier")
-    console = Console(highlight=False)
-    sizes = Sizes(calls, records, seconds)
-    raise typer.Exit(asyncio.run(run(home, console, sizes, json_file=json_file)))
+    home, sizes = Home(_home().root / "bench-courier"), QUICK if quick else Sizes()
+    done = run(home, Console(highlight=False), sizes, json_file=json_file)
+    raise typer.Exit(asyncio.run(done))
 
 
 @app.command()

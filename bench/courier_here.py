@@ -28,7 +28,7 @@ from bench.courier_figures import (
 from bench.journal_here import JournalReport, measure_journal
 from thirdring.home import Home
 
-__all__ = ["CourierReport", "Sizes", "render", "rows", "run"]
+__all__ = ["QUICK", "CourierReport", "Sizes", "render", "rows", "run"]
 
 _IDLE_CALLS: Final = 1000
 _JOURNALS: Final = 40
@@ -49,6 +49,9 @@ class Sizes:
     calls: int = 40
     records: int = 10_000
     seconds: float = 20.0
+
+
+QUICK: Final = Sizes(calls=8, records=2000, seconds=5)
 
 
 @dataclass(frozen=True)
