@@ -114,8 +114,10 @@ def running() -> Iterator[Postgresql]:
     server = Postgresql(found[-1].parent, folder)
     try:
         server.make()
-        yield server
-        server.stop()
+        try:
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
