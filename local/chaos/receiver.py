@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,8 +52,9 @@ class Receiver:
         if strike is not None and phase == "body":
             strike()
         response = web.Response(status=204)
-        await response.prepare(request)
-        await response.write_eof()
+        with suppress(ConnectionError):  # the courier was killed, by us or another one
+            await response.prepare(request)
+            await response.write_eof()
         if strike is not None and phase == "answered":
             strike()
         return response
