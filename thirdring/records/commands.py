@@ -155,6 +155,46 @@ def replay(
 
 
 @app.command()
+def dismiss(
+    call: Annotated[
+        str | None, typer.Argument(help="A call id, a record id, or how one begins.")
+    ] = None,
+    *,
+    every: Annotated[
+        bool, typer.Option("--all", help="All dead letters and what waits for nobody.")
+    ] = False,
+    business: Business = None,
+    sink: Sink = None,
+    until: Until = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it, for more than one record.")] = False,
+    config: Config = _CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Strike off deliveries that are dead, parked or to nobody in the file; records stay."""
+    from thirdring.records.dismissing import run_dismiss, show_dismissal
+    from thirdring.records.replaying import endpoints_of, wanted
+    from thirdring.records.screen import terminal
+    from thirdring.records.selecting import selection, sink_named
+
+    if (call is not None) == every:
+        raise typer.BadParameter("name one call, or say --all")
+    now = datetime.now(UTC)
+    chosen = selection(now, business=business, until=until)
+    configured = endpoints_of(_settings(config))
+
+    async def run(store: Store) -> None:
+        meant = await wanted(
+            store, _home(), chosen, configured, call=call, sink=sink_named(sink), undelivered=True
+        )
+        done = await run_dismiss(store, meant, now, yes=yes)
+        show_dismissal(terminal(), done, as_json=as_json)
+        if not done.done:
+            raise typer.Exit(_FAILED)
+
+    _with_store(run)
+
+
+@app.command()
 def status(
     *,
     longest_wait: Annotated[

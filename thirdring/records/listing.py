@@ -31,6 +31,7 @@ _WORST = (
     DeliveryState.DEAD,
     DeliveryState.PARKED,
     DeliveryState.PENDING,
+    DeliveryState.DISMISSED,
     DeliveryState.DELIVERED,
 )
 _SHORT = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,18 @@ from thirdring.settings import Settings
 from thirdring.store import Store
 from thirdring.store.delivery import Endpoint
 from thirdring.store.history import Selection
-from thirdring.store.replaying import Plan, Wanted, plan, replay
+from thirdring.store.replaying import Plan, Planned, Wanted, plan, replay
 
-__all__ = ["Done", "endpoints_of", "run_replay", "show_replay", "wanted"]
+__all__ = [
+    "Done",
+    "before",
+    "counted",
+    "documents",
+    "endpoints_of",
+    "run_replay",
+    "show_replay",
+    "wanted",
+]
 
 
 @dataclass(frozen=True)
@@ -83,27 +92,32 @@ def _lines(done: Done) -> Iterator[str]:
     found = done.plan
     if not found.deliveries:
         yield "nothing to send again"
-    counted = Counter((item.endpoint, item.state) for item in found.deliveries)
-    for (endpoint, state), count in sorted(counted.items(), key=str):
-        before = "never sent there" if state is None else f"so far {state}"
-        verb = "due now" if done.done else "would be due"
-        yield f"{_named(endpoint)}: {_counted(count)} {verb}, {before}"
+    yield from before(found.deliveries, "due now" if done.done else "would be due")
     for endpoint in found.unparked:
         verb = "is tried again" if done.done else "would be tried again"
         yield f"{_named(endpoint)} {verb}, although it answered 410"
     for endpoint in found.unconfigured:
         yield f"{_named(endpoint)} is left alone: the configuration does not name it any more"
     if found.under_way:
-        yield f"{_counted(found.under_way)} left alone: just being sent"
+        yield f"{counted(found.under_way)} left alone: just being sent"
     if not done.done:
-        yield f"Nothing has been done: say --yes to send {_counted(done.records)}."
+        yield f"Nothing has been done: say --yes to send {counted(done.records)}."
+
+
+def before(deliveries: Sequence[Planned], verb: str) -> Iterator[str]:
+    """Yield a line for each endpoint and state that deliveries had so far."""
+    found = Counter((item.endpoint, item.state) for item in deliveries)
+    for (endpoint, state), count in sorted(found.items(), key=str):
+        so_far = "never sent there" if state is None else f"so far {state}"
+        yield f"{_named(endpoint)}: {counted(count)} {verb}, {so_far}"
 
 
 def _named(endpoint: Endpoint) -> str:
     return f"{endpoint.business}/{endpoint.sink}"
 
 
-def _counted(count: int) -> str:
+def counted(count: int) -> str:
+    """Return a number of records as people say it."""
     return "1 record" if count == 1 else f"{count:,} records"
 
 
@@ -111,16 +125,21 @@ def _document(done: Done) -> JsonValue:
     return {
         "done": done.done,
         "records": done.records,
-        "deliveries": [
-            {
-                "call_id": item.call_id,
-                "business": item.endpoint.business,
-                "sink": item.endpoint.sink,
-                "state": item.state,
-            }
-            for item in done.plan.deliveries
-        ],
+        "deliveries": documents(done.plan.deliveries),
         "under_way": done.plan.under_way,
         "unconfigured": [[*endpoint] for endpoint in done.plan.unconfigured],
         "unparked": [[*endpoint] for endpoint in done.plan.unparked],
     }
+
+
+def documents(deliveries: Sequence[Planned]) -> list[JsonValue]:
+    """Return deliveries as programs read them, each with its state so far."""
+    return [
+        {
+            "call_id": item.call_id,
+            "business": item.endpoint.business,
+            "sink": item.endpoint.sink,
+            "state": item.state,
+        }
+        for item in deliveries
+    ]

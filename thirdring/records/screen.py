@@ -27,6 +27,7 @@ _STYLES = {
     "pending": "yellow",
     "parked": "bold red",
     "dead": "bold red",
+    "dismissed": "dim",
     "kept": "dim",
 }
 

@@ -92,9 +92,11 @@ class Status:
             yield f"the courier has not been well {silent}: see its log"
         if journals.oldest_at is not None and self.now - journals.oldest_at > _WAITING:
             yield f"{journals.waiting} ended call(s) wait for the courier"
-        for endpoint in self.parked:
+        # Where all that was parked has been dismissed, nobody waits.
+        waiting = {q.endpoint for q in self.queues if q.state is DeliveryState.PARKED}
+        for parked in (each for each in self.parked if each.endpoint in waiting):
             yield (
-                f"{_named(endpoint.endpoint)} has answered 410 at {when(endpoint.since)} UTC and"
+                f"{_named(parked.endpoint)} has answered 410 at {when(parked.since)} UTC and"
                 " gets nothing: change its address, or `records replay --all`"
             )
         for queue in self.queues:

@@ -20,6 +20,7 @@ class DeliveryState(StrEnum):
     DELIVERED = "delivered"
     PARKED = "parked"  # its endpoint has answered 410
     DEAD = "dead"  # every attempt of the schedule failed
+    DISMISSED = "dismissed"  # an operator wants it delivered no more
 
 
 class Endpoint(NamedTuple):

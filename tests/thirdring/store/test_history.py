@@ -9,6 +9,7 @@ from tests.samples import at
 from thirdring.record import record_id
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.store import Store
+from thirdring.store.dismissing import dismiss, dismissible
 from thirdring.store.history import (
     Selection,
     Undelivered,
@@ -231,3 +232,49 @@ async def test_a_replay_to_one_sink_leaves_the_others(store: Store, sink: str) -
         await fail(store, DeliveryState.DELIVERED, "call-001", sink=each)
     await replay(store, Wanted(Selection(), frozenset({CLINIC, FILE}), sink=sink), at(9500))
     assert await due(store) == [("call-001", sink, 0)]
+
+
+async def test_what_is_dismissed_is_nobodys_any_more(store: Store) -> None:
+    """Dead letters, what is parked and what nobody is configured for; what may be tried stays."""
+    box = Outbox(store)
+    await box.put([new(n, business="oak" if n == 4 else "clinic") for n in range(5)], at(0))
+    await fail(store, DeliveryState.DEAD, "call-000", "call-001")
+    await fail(store, DeliveryState.DELIVERED, "call-002")
+    meant = Wanted(Selection(), frozenset({CLINIC}), undelivered=True)
+    would = await dismissible(store, meant, at(9000))
+    assert would == await dismiss(store, meant, at(9000))
+    assert [(item.call_id, item.state) for item in would] == [
+        ("call-000", DeliveryState.DEAD),
+        ("call-001", DeliveryState.DEAD),
+        ("call-004", DeliveryState.PENDING),
+    ]
+    counts = await box.counts()
+    assert (counts[DeliveryState.DISMISSED], counts[DeliveryState.PENDING]) == (3, 1)
+    assert await undelivered(store, Selection(), None) == []
+    assert await dismiss(store, meant, at(9000)) == []
+
+
+async def test_what_was_dismissed_can_be_sent_after_all(store: Store) -> None:
+    """By a replay of its call; one of all dead letters leaves it alone."""
+    await Outbox(store).put([new(0)], at(0))
+    await fail(store, DeliveryState.DEAD, "call-000")
+    configured = frozenset({CLINIC})
+    await dismiss(store, Wanted(Selection(), configured, sink="file"), at(9000))
+    await dismiss(store, Wanted(Selection(), configured, call_id="call-001"), at(9000))
+    assert len(await undelivered(store, Selection(), None)) == 1
+    await dismiss(store, Wanted(Selection(), configured, call_id="call-000"), at(9000))
+    assert not (
+        await replay(store, Wanted(Selection(), configured, undelivered=True), at(9001))
+    ).deliveries
+    await replay(store, Wanted(Selection(), configured, call_id="call-000"), at(9001))
+    assert (await Outbox(store).counts())[DeliveryState.PENDING] == 1
+
+
+async def test_what_is_under_way_is_not_dismissed(store: Store) -> None:
+    """A courier whose configuration names the endpoint tries it just now."""
+    box = Outbox(store)
+    await box.put([new(0)], at(0))
+    await box.claim("test", at(9000), lease=LEASE, limit=1, free=EVERYWHERE)
+    meant = Wanted(Selection(), frozenset(), undelivered=True)
+    assert await dismiss(store, meant, at(9001)) == []
+    assert len(await dismiss(store, meant, at(9000) + LEASE)) == 1

@@ -52,7 +52,7 @@ CREATE TABLE deliveries (
     call_id TEXT NOT NULL REFERENCES records (call_id),
     sink TEXT NOT NULL,
     business TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'parked', 'dead')),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'parked', 'dead', 'dismissed')),
     attempts INTEGER NOT NULL DEFAULT 0,
     due_at TEXT,
     leased_by TEXT,
