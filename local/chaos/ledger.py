@@ -41,9 +41,9 @@ UNBORN = 0.5
 """Seconds of a gateway's life that a call may need until it is on disk: baresip has sent 180 by
 then, so a caller cannot tell a call that was taken from one that nearly was."""
 
-UNHEARD = 10.0
-"""Seconds of a courier's absence after which livekit-server may have given up telling it of a call
-that no job took: it tries for 15 s."""
+TELLS, UNHEARD = 16.0, 10.0
+"""So many seconds livekit-server tries to tell the courier of a call that no job took (at 0, 1, 3,
+7 and 15 s); when there was no courier for this many of them it may have missed them all."""
 
 Door = Literal["room", "sip", "spoken"]
 Target = Literal["job", "worker", "courier", "gateway", "all"]
@@ -181,7 +181,7 @@ def balance(
         if not call.rang:
             continue
         silent = call.caller not in by_caller and not lines[call.caller]
-        if call.door == "room" and silent and any(_outlasts(one, call) for one in outages):
+        if call.door == "room" and silent and _unheard(call, outages):
             result.unheard += 1
             continue
         fate = _fate(call, kills, by_caller.get(call.caller, []), lines[call.caller], result)
@@ -224,9 +224,11 @@ def _records(received: Sequence[Received], result: Balance) -> list[Record]:
     return records
 
 
-def _outlasts(outage: tuple[float, float], call: Call) -> bool:
-    down_at, up_at = outage
-    return up_at - down_at > UNHEARD and down_at < call.over_at and call.begun_at < up_at
+def _unheard(call: Call, outages: Sequence[tuple[float, float]]) -> bool:
+    """Whether there was hardly any courier while livekit-server tried to tell of the call."""
+    tried_until = call.begun_at + TELLS
+    away = (min(up, tried_until) - max(down, call.begun_at) for down, up in outages)
+    return sum(max(0.0, seconds) for seconds in away) > UNHEARD
 
 
 @dataclass(frozen=True)
@@ -295,11 +297,15 @@ def _due(said: Sequence[Said], call: Call, until: float) -> Iterable[tuple[str, 
             yield "caller", _plain(one.text)
         elif one.kind == "agent" and call.answered_at is not None:
             final_at = max(one.at, call.answered_at) + one.seconds + PLAYED_OUT
-            spoken_into = any(
-                later.kind == "speaks" and later.at <= final_at for later in said[index + 1 :]
-            )
-            if final_at <= until and not spoken_into:
+            if final_at <= until and not _spoken_into(said, index, final_at):
                 yield "agent", _plain(one.text)
+
+
+def _spoken_into(said: Sequence[Said], index: int, until: float) -> bool:
+    """Whether the caller was speaking when an answer came, or began before it was played out."""
+    onsets = [one.kind for one in said[:index] if one.kind in {"speaks", "caller"}]
+    spoke = bool(onsets) and onsets[-1] == "speaks"
+    return spoke or any(one.kind == "speaks" and one.at <= until for one in said[index:])
 
 
 def _compare(

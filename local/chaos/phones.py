@@ -90,6 +90,8 @@ def _token(environ: Mapping[str, str], caller: str, called: str) -> str:
         "sip.callStatus": "ringing",
         "sip.phoneNumber": caller,
         "sip.trunkPhoneNumber": called,
+        "sip.trunkID": "ST_chaos",
+        "sip.ruleID": "SDR_chaos",
     }
     dispatch = api.RoomAgentDispatch(agent_name=AGENT_NAME)
     return (

@@ -83,6 +83,12 @@ def test_a_turn_is_due_when_it_was_final_in_time(before: float, due: int) -> Non
     assert judged(record(HELLO), kills=(kill,)).missing == due - 1
 
 
+def test_an_answer_into_which_the_caller_was_speaking_is_not_due() -> None:
+    """The agent stops for a caller who speaks; what was heard of it may be nothing."""
+    said = [Said(CALLER, "speaks", "", at=101.1), *(one for one in SAID if one.kind != "speaks")]
+    assert judged(record(QUESTION), said=said).problems == []
+
+
 def test_an_answer_that_was_cut_off_may_be_there_in_part() -> None:
     """What was heard of it is its beginning."""
     said = [*SAID, Said(CALLER, "cut", "We are open today until five.", at=110)]
