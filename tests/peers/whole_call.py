@@ -19,9 +19,10 @@ from sip.answering import Switchboard
 from tests.peers.room_phone import RoomPhone, room_phone
 from tests.peers.scripted_model import BURST
 from thirdring import journal
-from thirdring.journal import Entry
+from thirdring.calls import EndReason, ToolUse, Turn
+from thirdring.journal import Ended, Entry, ToolUsed, TurnSpoken
 
-__all__ = ["PHONE", "Calling", "Calls", "Job", "job_for"]
+__all__ = ["PHONE", "Calling", "Calls", "Job", "ending", "job_for", "turns", "uses"]
 
 PHONE = {
     "sip.callID": "SCL_1",
@@ -194,3 +195,20 @@ class Calls:
     def job(self) -> AbstractAsyncContextManager[Job]:
         """Return a job for the room, whoever is in it."""
         return job_for(self.environ, self.board, self.room)
+
+
+def turns(entries: list[Entry]) -> list[Turn]:
+    """Return what was said."""
+    return [entry.turn for entry in entries if isinstance(entry, TurnSpoken)]
+
+
+def uses(entries: list[Entry]) -> list[ToolUse]:
+    """Return the uses of tools that have ended."""
+    return [entry.use for entry in entries if isinstance(entry, ToolUsed)]
+
+
+def ending(entries: list[Entry]) -> EndReason:
+    """Return why the call ended, which its last entry says."""
+    last = entries[-1]
+    assert isinstance(last, Ended)
+    return last.ending.reason
