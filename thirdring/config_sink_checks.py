@@ -48,7 +48,7 @@ def _allowed(findings: Findings, value: object) -> list[Network] | None:
     networks = [parse_network(entry) for entry in entries]
     for index, network in enumerate(networks):
         if network is not None and is_never_allowed(network):
-            what = "leads to nobody, or to the metadata of a cloud"
+            what = "is never opened: nobody's, the metadata of a cloud, or IPv4 written as IPv6"
             findings.value(("allowed_receivers", index), what, "a network of receivers")
     found = [network for network in networks if network is not None]
     return found if len(found) == len(networks) else None

@@ -38,10 +38,17 @@ PORTS: Final = frozenset({443, 8443})
 LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _LINK_LOCAL: Final = "link-local, where clouds keep credentials"
 _DOCUMENTATION: Final = "for documentation"
+_METADATA: Final = "a service that a cloud has for its machines"
+_REWRITTEN: Final = "IPv4 written as IPv6"
 
-# IANA's registries of special-purpose addresses, RFC 6890 and what has changed since.
+# IANA's registries of special-purpose addresses, RFC 6890 and what has changed since; before them
+# what clouds have put elsewhere. The first that holds an address counts.
 _SPECIAL: Final[tuple[tuple[Network, str], ...]] = (
     *((network, "loopback") for network in LOOPBACK),
+    (IPv4Network("100.100.100.200/32"), _METADATA),  # Alibaba Cloud
+    (IPv4Network("168.63.129.16/32"), _METADATA),  # Azure
+    (IPv6Network("fd00:ec2::/32"), _METADATA),  # Amazon
+    (IPv6Network("fd20:ce::254/128"), _METADATA),  # Google
     (IPv4Network("0.0.0.0/8"), "this network"),
     (IPv4Network("10.0.0.0/8"), "private"),
     (IPv4Network("100.64.0.0/10"), "shared by the customers of a carrier"),
@@ -61,8 +68,8 @@ _SPECIAL: Final[tuple[tuple[Network, str], ...]] = (
     (IPv4Network("255.255.255.255/32"), "broadcast"),
     (IPv4Network("240.0.0.0/4"), "reserved"),
     (IPv6Network("::/128"), "this network"),
-    (IPv6Network("::ffff:0:0/96"), "IPv4 written as IPv6"),
-    (IPv6Network("::/96"), "IPv4 written as IPv6"),
+    (IPv6Network("::ffff:0:0/96"), _REWRITTEN),
+    (IPv6Network("::/96"), _REWRITTEN),
     (IPv6Network("fc00::/7"), "private"),
     (IPv6Network("fe80::/10"), _LINK_LOCAL),
     (IPv6Network("fec0::/10"), "private"),
@@ -78,8 +85,11 @@ _SPECIAL: Final[tuple[tuple[Network, str], ...]] = (
 _GLOBAL_IPV6: Final = IPv6Network("2000::/3")
 # What a network without IPv4 makes of a public IPv4 address (RFC 6052 section 2.1).
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-# No list makes these right: they lead to nobody in particular, or to the metadata of a cloud.
-_NEVER: Final = frozenset({"this network", "multicast", "broadcast", _LINK_LOCAL})
+# No list makes these right: they lead to nobody in particular, to the metadata of a cloud, or to an
+# IPv4 address that the list did not name.
+_NEVER: Final = frozenset(
+    {"this network", "multicast", "broadcast", _LINK_LOCAL, _METADATA, _REWRITTEN}
+)
 
 # Names that no public DNS has an answer for, so that the answer would come from inside.
 _LOCAL_ZONES: Final = frozenset(
@@ -131,11 +141,12 @@ def is_local_name(host: str) -> bool:
 def is_never_allowed(network: Network) -> bool:
     """Tell whether no list can make any address of a network right."""
     first, last = network[0], network[-1]
-    return any(kind in _NEVER and first in part and last in part for part, kind in _SPECIAL)
+    kinds = (kind for part, kind in _SPECIAL if first in part and last in part)
+    return next(kinds, None) in _NEVER
 
 
 def check_url(url: str, allowed: Sequence[Network] = ()) -> Target:
-    """Return where `url` leads, when it depends on its addresses only whether it may.
+    """Return where `url` leads, unless it says by itself that nothing may be sent there.
 
     Args:
         allowed: Networks inside that may be reached.
@@ -147,17 +158,25 @@ def check_url(url: str, allowed: Sequence[Network] = ()) -> Target:
     address = target.address
     if address is not None:
         check_address(address, target, allowed)
-    elif target.plain:
-        if target.host != "localhost":
-            raise _plain()
+    else:
+        _check_name(target, allowed)
+    return target
+
+
+def _check_name(target: Target, allowed: Sequence[Network]) -> None:
+    """Return when some address that the name may have could be dialled."""
+    this_machine = target.host == "localhost" or target.host.endswith(".localhost")
+    if target.plain and target.host != "localhost":
+        raise _plain()
+    if this_machine:
         if not any(_overlaps(network, loopback) for network in allowed for loopback in LOOPBACK):
             raise _loopback()
-    elif not allowed:
+    # What is at this machine has these names; any other may be one of a network that is listed.
+    elif all(is_loopback(network[0]) and is_loopback(network[-1]) for network in allowed):
         if is_local_name(target.host):
             raise _inside("is a name that only a local network knows")
         if target.port not in PORTS:
             raise _odd_port()
-    return target
 
 
 def check_address(
@@ -237,7 +256,7 @@ def _kind(address: IPv4Address | IPv6Address) -> str | None:
             return _LINK_LOCAL
         if address in _NAT64:
             inner = _kind(IPv4Address(address.packed[-4:]))
-            return inner and "IPv4 written as IPv6"
+            return inner and _REWRITTEN
     for network, kind in _SPECIAL:
         if address in network:
             return kind

@@ -208,7 +208,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "receiver that nobody may be": (
         "version: 1",
         "version: 1\nallowed_receivers: [169.254.169.254, 10.0.0.0/8]",
-        "2:21 allowed_receivers[0]: leads to nobody, or to the metadata of a cloud, "
+        "2:21 allowed_receivers[0]: is never opened: nobody's, the metadata of a cloud, "
+        "or IPv4 written as IPv6, "
         "got 169.254.169.254; expected a network of receivers",
     ),
     "receiver that is no network": (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.peers.counts import tell
 from tests.thirdring.forbidden_urls import ADDRESSES, FORBIDDEN
 from thirdring import config
-from thirdring.egress import Target, check_address, check_url, is_never_allowed
+from thirdring.egress import Target, check_address, check_url, is_loopback, is_never_allowed
 from thirdring.errors import ConfigError, EgressRefused
 from thirdring.workflow import Workflow
 
@@ -66,6 +66,28 @@ def test_a_list_of_other_networks_lets_none_pass(kind: str) -> None:
     for url in FORBIDDEN[kind]:
         with pytest.raises(EgressRefused):
             check_url(url.replace("PORT", "8080"), elsewhere)
+
+
+def test_a_list_of_loopback_opens_this_machine_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list that the shipped file has lets no name and no port pass but those of localhost."""
+    tried = 0
+    for url in (url for kind in FORBIDDEN for url in FORBIDDEN[kind]):
+        try:
+            target = check_url(url.replace("PORT", "8080"), LOOPBACK)
+        except EgressRefused:
+            tried += 1
+        else:
+            assert target.host.endswith("localhost") or is_loopback(ip_address(target.host))
+    assert tried >= 150
+    tell(capsys, f"forbidden URLs elsewhere that a list of loopback lets pass: 0 of n={tried}")
+
+
+@pytest.mark.parametrize("url", ["https://localhost/", "https://crm.localhost:9443/"])
+def test_this_machine_is_no_network_beside_it(url: str) -> None:
+    """Names that can only mean this machine are refused while a list is of other networks."""
+    check_url(url, LOOPBACK)
+    with pytest.raises(EgressRefused, match="this machine"):
+        check_url(url, LAN)
 
 
 @pytest.mark.parametrize(
@@ -167,19 +189,28 @@ def test_an_address_outside_needs_the_usual_ports() -> None:
             check_address(outside, target, LAN)
 
 
-@pytest.mark.parametrize("network", ["169.254.0.0/16", "0.0.0.0/0", "fe80::/10", "::/0"])
-def test_no_list_opens_the_metadata_of_a_cloud(network: str) -> None:
-    """Nor nothing, nor everybody: multicast, broadcast, the unspecified address."""
-    allowed = (ip_network(network),)
-    for text in ("169.254.169.254", "0.0.0.0", "255.255.255.255", "224.0.0.1", "fe80::1", "::"):
+NEVER = (
+    *("169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"),
+    *("::ffff:169.254.169.254", "::169.254.169.254", "64:ff9b::169.254.169.254"),
+    *("0.0.0.0", "255.255.255.255", "224.0.0.1", "fe80::1", "::"),
+)
+
+
+@pytest.mark.parametrize("text", NEVER)
+def test_no_list_opens_the_metadata_of_a_cloud(text: str) -> None:
+    """Nor nothing, nor everybody; also not by an IPv6 address that the system makes IPv4 of."""
+    everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+    for allowed in (everything, (ip_network(text),)):
         with pytest.raises(EgressRefused):
             check_address(ip_address(text), Target("example.com", 443, plain=False), allowed)
 
 
 def test_a_list_that_opens_nothing_is_known() -> None:
     """Such an entry is a mistake; one that holds more than that is not."""
-    texts = ("169.254.169.254", "224.0.0.0/8", "fe80::/64", "10.0.0.0/8", "0.0.0.0/0", "::1")
-    assert [is_never_allowed(ip_network(text)) for text in texts] == [True] * 3 + [False] * 3
+    wrong = ("169.254.169.254", "224.0.0.0/8", "fe80::/64", "fd00:ec2::254", "::ffff:a00:0/104")
+    right = ("10.0.0.0/8", "0.0.0.0/0", "fd00::/8", "::/0", "::1", "127.0.0.0/8", "8.8.8.8")
+    assert [is_never_allowed(ip_network(text)) for text in wrong] == [True] * len(wrong)
+    assert [is_never_allowed(ip_network(text)) for text in right] == [False] * len(right)
 
 
 def special() -> Iterator[IPv4Address | IPv6Address]:

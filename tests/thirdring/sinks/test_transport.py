@@ -23,6 +23,8 @@ from thirdring.errors import EgressRefused
 from thirdring.sinks.webhook import open_client
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
+# With a network in the list any name may be of it, and only its addresses tell.
+INSIDE = ip_network("10.0.0.0/8")
 
 
 @dataclass
@@ -69,7 +71,7 @@ def world() -> World:
 
 @asynccontextmanager
 async def client(
-    world: World, names: Names, allowed: Sequence[Network] = LOOPBACK
+    world: World, names: Names, allowed: Sequence[Network] = (*LOOPBACK, INSIDE)
 ) -> AsyncIterator[httpx.AsyncClient]:
     async with open_client(allowed, tls=world.believing, resolve=names.resolve) as opened:
         yield opened
@@ -120,7 +122,7 @@ async def test_a_name_with_a_forbidden_address_opens_no_connection(
 async def test_a_name_that_changes_its_meaning_is_judged_anew(world: World) -> None:
     """First a receiver, then another address of this machine: the second goes nowhere."""
     names = Names({"records.example": [["127.0.0.2"], ["127.0.0.1"]]})
-    only = (ip_network("127.0.0.2/32"),)
+    only = (ip_network("127.0.0.2/32"), INSIDE)
     async with (
         answering(OK, tls=world.server("records.example"), host="127.0.0.2") as server,
         client(world, names, allowed=only) as http,
@@ -175,7 +177,7 @@ async def test_a_certificate_of_nobody_known_is_refused(world: World) -> None:
     names = Names({"records.example": [["127.0.0.1"]]})
     async with (
         answering(OK, tls=world.server("records.example")) as server,
-        open_client(LOOPBACK, resolve=names.resolve) as http,
+        open_client((*LOOPBACK, INSIDE), resolve=names.resolve) as http,
     ):
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             await http.post(f"https://records.example:{server.port}/")
