@@ -66,7 +66,12 @@ _SPOKEN = Script.model_validate(
     }
 )
 
-QUICK = Plan(90, 4, {"job": 62, "courier": 25, "worker": 2, "gateway": 2, "all": 1})
+QUICK = Plan(
+    90,
+    5,
+    {"job": 72, "courier": 20, "worker": 2, "gateway": 2, "all": 1},
+    talks=(0.5, 4.0),
+)
 FULL = Plan(
     950,
     6,

@@ -29,4 +29,4 @@ async def test_a_call_does_not_notice_that_the_store_is_locked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is answered and journaled; its record comes when the lock has gone."""
-    _say(await locked_store(tmp_path / "run", 6), capsys)
+    _say(await locked_store(tmp_path / "run", 4), capsys)
