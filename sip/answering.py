@@ -227,6 +227,11 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
     if leg.kind is LegKind.CONSOLE:
         return live
     participant = ctx.room.remote_participants.get(leg.identity)
+    if leg.kind is LegKind.SIP:
+        sip_side = participant.attributes.get(ATTRIBUTE) if participant else None
+        if sip_side != board.home.id:
+            saying = asyncio.create_task(_say_where(ctx, board.home))
+            live.resources.push_async_callback(asyncio.wait, {saying})
     if participant is None:
         live.end(EndReason.ABANDONED)
         return live
@@ -235,9 +240,6 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
     if ringer is not None and ringer.role == "gateway":
         watch = asyncio.create_task(_miss_gateway(ringer, live))
         live.resources.callback(watch.cancel)
-    sip_side = participant.attributes.get(ATTRIBUTE)
-    if sip_side is not None and sip_side != board.home.id:
-        await _say_where(ctx, board.home)
     return live
 
 
@@ -256,7 +258,7 @@ async def _miss_gateway(gateway: Writer, live: LiveCall) -> None:
 
 
 async def _say_where(ctx: JobContext, home: Home) -> None:
-    """Tell a gateway on another machine that the call has its journal here."""
+    """Tell a gateway or a courier on another machine that the call has its journal here."""
     with suppress(TimeoutError):  # then the room has gone, or livekit-server
         async with asyncio.timeout(_SAYING_SECONDS):
             await ctx.room.local_participant.set_attributes({inbound.JOURNAL_ATTRIBUTE: home.id})

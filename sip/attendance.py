@@ -35,10 +35,14 @@ class _Agent:
 
     Attributes:
         home: Where its job keeps journals; None when it is none of ours.
+        journal: Where its job has opened one; None before it has said so, if ever.
+        has_left: For certain.
     """
 
     home: str | None
+    journal: str | None = None
     has_track: bool = False
+    has_left: bool = False
 
 
 class Attendance:
@@ -51,12 +55,19 @@ class Attendance:
         self._server = server
         self._agents: OrderedDict[str, dict[str, _Agent]] = OrderedDict()
 
-    def homes(self, room: str, *, with_track: bool = False) -> set[str]:
-        """Return the homes of the agents that came into a room, or only of those to be heard."""
+    def speaks_for(self, room: str, home: str) -> bool:
+        """Whether an agent can be heard whose job keeps its journals in a home."""
+        return any(
+            one.has_track and one.home == home for one in self._agents.get(room, {}).values()
+        )
+
+    def journal_elsewhere(self, room: str, home: str) -> bool | None:
+        """Whether a job has opened a journal in another home; None while one still may."""
         agents = self._agents.get(room, {}).values()
-        return {
-            agent.home for agent in agents if agent.home and (agent.has_track or not with_track)
-        }
+        if any(one.journal not in (None, home) for one in agents):
+            return True
+        silent = (one for one in agents if one.journal is None and one.home not in (None, home))
+        return False if all(one.has_left for one in silent) else None
 
     def somebody_spoke(self, room: str) -> bool:
         """Whether any agent could be heard: it is then that livekit-sip answers the phone."""
@@ -69,12 +80,18 @@ class Attendance:
     def note(self, room: str, participants: Iterable[api.ParticipantInfo]) -> None:
         """Remember the agents among these."""
         for participant in filter(is_agent, participants):
-            home = participant.attributes.get(ATTRIBUTE) or None
+            said = participant.attributes
             agents = self._agents.setdefault(room, {})
-            agent = agents.setdefault(participant.identity, _Agent(home))
+            agent = agents.setdefault(participant.identity, _Agent(said.get(ATTRIBUTE) or None))
+            agent.journal = said.get(inbound.JOURNAL_ATTRIBUTE) or agent.journal
             agent.has_track = agent.has_track or bool(participant.tracks)
         while len(self._agents) > _MOST_ROOMS:
             self._agents.popitem(last=False)
+
+    def note_left(self, room: str, participant: api.ParticipantInfo) -> None:
+        """Remember that an agent has left, and what it had said until then."""
+        self.note(room, [participant])
+        self._agents[room][participant.identity].has_left = True
 
     def note_track(self, room: str, identity: str) -> bool:
         """Remember that somebody can be heard; False when it is no agent that we know."""

@@ -29,7 +29,7 @@ ENDING_ATTRIBUTE: Final = "thirdring.ending"
 
 JOURNAL_ATTRIBUTE: Final = "thirdring.journal"
 """Under this attribute an agent says the id of the home that it has opened the call's journal in,
-when that is not the home of our gateway."""
+unless that is the home of the gateway that the call came by."""
 
 
 class Participant(Protocol):

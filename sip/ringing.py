@@ -83,11 +83,13 @@ class _Call:
     Attributes:
         since: When it began to, or was taken over, by the monotonic clock.
         seen: When it was last certainly there.
+        over: Why it is, while an agent of another home may still say that its job has the journal.
     """
 
     ringing: Ringing
     since: float = field(default_factory=time.monotonic)
     seen: float = field(default_factory=time.monotonic)
+    over: tuple[EndReason, str | None] | None = None
 
     @property
     def room(self) -> str:
@@ -156,6 +158,8 @@ class RingingCalls:
             match event.event:
                 case "participant_joined" if is_agent(participant):
                     self._attendance.note(room, [participant])
+                case "participant_left" | "participant_connection_aborted" if is_agent(participant):
+                    await self._agent_left(room, participant)
                 case "participant_joined" if is_call(participant):
                     await self._open(room, participant)
                 case "participant_left" | "participant_connection_aborted" if is_call(participant):
@@ -250,31 +254,52 @@ class RingingCalls:
         calls = self._in(room)
         if identity in {call.ringing.opened.leg.identity for call in calls}:
             return
-        if not self._attendance.note_track(room, identity) and calls:
+        known = self._attendance.note_track(room, identity)
+        if calls and (not known or self._attendance.journal_elsewhere(room, self._home_id) is None):
             # The event names the participant, and no more (telemetry/events.go, TrackPublished).
             with suppress(*OUT_OF_REACH):
                 await self._attendance.look(room)
                 self._attendance.note_track(room, identity)
         await self._hand_over(room)
 
+    async def _agent_left(self, room: str, participant: api.ParticipantInfo) -> None:
+        self._attendance.note_left(room, participant)
+        for call in self._in(room):
+            if call.over is not None:
+                await self._end(call, *call.over)
+
     async def _finished(self, room: str) -> None:
         for call in self._in(room):
-            await self._end(call, EndReason.ABANDONED)
+            await self._end(call, EndReason.ABANDONED, last=True)
         self._attendance.forget(room)
 
     async def _hand_over(self, room: str) -> None:
         """Release the calls that a job has, where an agent can be heard."""
-        homes = self._attendance.homes(room, with_track=True)
-        for call in self._in(room) if homes else ():
-            if self._home_id not in homes:
+        ours = self._attendance.speaks_for(room, self._home_id)
+        elsewhere = self._attendance.journal_elsewhere(room, self._home_id)
+        for call in self._in(room) if ours or elsewhere else ():
+            if not ours:
                 await self._elsewhere(call)
             # It may have come for another call in the same room.
             elif await asyncio.to_thread(_has_job, call.ringing):
                 await asyncio.to_thread(call.ringing.release)
                 self._forget(call, "a job has it")
 
-    async def _end(self, call: _Call, reason: EndReason, words: str | None = None) -> None:
-        if self._attendance.homes(call.room) - {self._home_id}:
+    async def _end(
+        self, call: _Call, reason: EndReason, words: str | None = None, *, last: bool = False
+    ) -> None:
+        """Write the ending, unless that is for a job elsewhere.
+
+        Args:
+            last: Nothing more will be heard of the agents in the room.
+        """
+        if call.over is None:
+            call.over, call.seen = (reason, words), time.monotonic()
+        reason, words = call.over
+        elsewhere = self._attendance.journal_elsewhere(call.room, self._home_id)
+        if elsewhere is None and not last:
+            return  # said when the agent leaves
+        if elsewhere is not False:
             await self._elsewhere(call)
             return
         came = "no agent came"
@@ -332,16 +357,18 @@ class RingingCalls:
             for call in calls:
                 if now - call.seen > patience.silence:
                     words = "livekit-server could not be asked any more what became of the call"
-                    await self._end(call, EndReason.INTERRUPTED, words)
+                    await self._end(call, EndReason.INTERRUPTED, words, last=True)
             return
         here = {leg(one, room).call_id for one in filter(is_call, participants)}
         for call in calls:
             if call.ringing.opened.leg.call_id in here:
                 call.seen = now
             elif now - call.since > patience.settled:
-                await self._end(
-                    call, EndReason.ABANDONED, "the caller left, and it was noticed late"
-                )
+                # Nor will anybody tell of an agent that is not there either.
+                waited = call.over is not None and now - call.seen > patience.settled
+                last = waited and not any(map(is_agent, participants))
+                words = "the caller left, and it was noticed late"
+                await self._end(call, EndReason.ABANDONED, words, last=last)
         await self._hand_over(room)
 
 

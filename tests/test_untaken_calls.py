@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from livekit import api
+from livekit import api, rtc
 
 from local.parts.livekit_server import Keys, livekit_server
 from local.parts.part import running
 from local.parts.ports import free_port
 from local.parts.stack import Stack
 from sip import server_events
+from sip.inbound import JOURNAL_ATTRIBUTE
 from tests.peers.calls import new_number, records, wait_for_record
 from tests.peers.room_phone import RoomPhone, room_phone
 from thirdring import AGENT_NAME
@@ -79,6 +80,24 @@ class Door:
         """Call in from a room of its own, without any agent."""
         attributes = phone("+12025550199", call_id)
         return room_phone(self.environ, call_id, attributes=attributes, metadata=None)
+
+    @asynccontextmanager
+    async def agent(self, room: str) -> AsyncIterator[rtc.Room]:
+        """Let an agent into a room whose job keeps its journals in another home."""
+        keys = (self.environ["LIVEKIT_API_KEY"], self.environ["LIVEKIT_API_SECRET"])
+        grants = api.VideoGrants(
+            room_join=True, room=room, agent=True, can_update_own_metadata=True
+        )
+        token = api.AccessToken(*keys).with_identity("agent-AJ_1").with_kind("agent")
+        joined = rtc.Room()
+        await joined.connect(
+            self.environ["LIVEKIT_URL"],
+            token.with_attributes({ATTRIBUTE: "f" * 32}).with_grants(grants).to_jwt(),
+        )
+        try:
+            yield joined
+        finally:
+            await joined.disconnect()
 
     def journal(self, call_id: str) -> Path:
         return self.home.journals / file_name(call_id)
@@ -153,6 +172,22 @@ async def test_a_room_that_an_operator_deletes_is_said_to_be(door: Door) -> None
         assert (await door.record("SCL_deleted")).reason == EndReason.REMOVED
 
 
+async def test_an_agent_of_another_home_says_whose_the_record_is(door: Door) -> None:
+    """By what the real server tells of its leaving: the call of one that died before it had a
+    journal leaves a record here, n=0 records of the other's."""
+    async with door.courier():
+        for call_id, said in ("SCL_kept", {JOURNAL_ATTRIBUTE: "f" * 32}), ("SCL_died", {}):
+            async with door.rings(call_id):
+                await door.held(call_id)
+                async with door.agent(call_id) as agent:
+                    await agent.local_participant.set_attributes(said)
+            async with asyncio.timeout(30):
+                while door.journal(call_id).exists():  # noqa: ASYNC110 - another process moves it
+                    await asyncio.sleep(0.02)
+        assert (await door.record("SCL_died")).reason == EndReason.ABANDONED
+        assert set(await door.records()) == {"SCL_died"}
+
+
 async def test_a_call_that_no_worker_takes_reaches_the_webhook(stack: Stack) -> None:
     """The real server's events are accepted: the record of a caller who gave up is delivered."""
     number = new_number()
@@ -183,7 +218,7 @@ async def test_a_call_that_the_worker_takes_has_one_journal_and_one_record(stack
             await called.room.local_participant.set_attributes({"sip.callStatus": "active"})
             await called.sound.wait()
         (agent,) = called.room.remote_participants.values()
-    assert agent.attributes[ATTRIBUTE] == stack.home.id
+    assert agent.attributes[ATTRIBUTE] == agent.attributes[JOURNAL_ATTRIBUTE] == stack.home.id
     assert agent.attributes["lk.agent.name"] == AGENT_NAME
     assert (agent.name, agent.metadata, agent.identity[:9]) == ("", "", "agent-AJ_")
     record = await wait_for_record(stack, number)

@@ -20,6 +20,7 @@ from livekit import api
 
 from local.parts.ports import free_port
 from sip import server_events
+from sip.inbound import JOURNAL_ATTRIBUTE
 from sip.ringing import Patience
 from tests.samples import business
 from thirdring.courier import service
@@ -64,13 +65,14 @@ def caller(call_id: str, *, line: str = "+12025550142", **attributes: str) -> ap
     )
 
 
-def agent(home: str = "", *, tracks: int = 0) -> api.ParticipantInfo:
-    """Return an agent that keeps its journals in a home, or none."""
+def agent(home: str = "", *, tracks: int = 0, journal: bool = False) -> api.ParticipantInfo:
+    """Return an agent that keeps its journals in a home, or none, and may have opened one."""
+    said = {ATTRIBUTE: home, JOURNAL_ATTRIBUTE: home if journal else ""}
     return api.ParticipantInfo(
         sid="PA_agent",
         identity="agent-AJ_1",
         kind=api.ParticipantInfo.Kind.AGENT,
-        attributes={ATTRIBUTE: home} if home else {},
+        attributes={name: value for name, value in said.items() if value},
         tracks=[api.TrackInfo(sid=f"TR_{number}") for number in range(tracks)],
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from livekit import api, rtc
 
+from sip.inbound import JOURNAL_ATTRIBUTE
 from sip.ringing import Patience
 from tests.peers.room_phone import room_phone
 from tests.peers.server_events import caller, collected, listening, taken
@@ -44,7 +45,7 @@ async def speaking(access: LiveKitAccess, room: str, home_id: str) -> AsyncItera
         api.AccessToken(access.api_key, access.api_secret.get_secret_value())
         .with_identity("agent-AJ_1")
         .with_kind("agent")
-        .with_attributes({ATTRIBUTE: home_id})
+        .with_attributes({ATTRIBUTE: home_id, JOURNAL_ATTRIBUTE: home_id})
         .with_grants(api.VideoGrants(room_join=True, room=room, agent=True))
         .to_jwt()
     )
@@ -123,7 +124,7 @@ async def test_without_any_event_the_rooms_are_asked(home: Home, livekit: dict[s
 async def test_without_any_event_an_agent_is_found(
     home: Home, livekit: dict[str, str], access: LiveKitAccess, ours: bool
 ) -> None:
-    """It has a voice: the call is left to the job here, or to the home where its journal is."""
+    """It says where its journal is: the call is left to the job here, or to that home."""
     room = f"no-events-{ours}"
     async with (
         room_phone(livekit, room, attributes=PHONE, metadata=None),

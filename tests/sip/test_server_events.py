@@ -315,19 +315,50 @@ async def test_an_agent_that_keeps_no_journal_leaves_the_ending_to_us(
     assert record.ending.reason is ending
 
 
-@pytest.mark.parametrize("speaks", [True, False])
+@pytest.mark.parametrize("spoke", [True, False])
 async def test_a_call_of_another_home_leaves_no_record_here(
-    events: Events, home: Home, speaks: bool
+    events: Events, home: Home, spoke: bool
 ) -> None:
-    """Its agent's home has it, whether it could be heard or not: n=0 records, and none later."""
+    """Its agent has said that the journal is there, at the latest as it leaves: n=0 records, and
+    none later."""
     await events.tell("participant_joined", caller("SCL_1"))
     await events.tell("participant_joined", agent("f" * 32))
-    if speaks:
+    if spoke:
         await events.tell("track_published", agent("f" * 32))
     await events.tell("participant_left", caller("SCL_1"))
     assert await collected(home) == []
+    await events.tell("participant_left", agent("f" * 32, journal=True))
+    assert await collected(home) == []
     assert list(home.journals.iterdir()) == []
     await events.tell("participant_joined", caller("SCL_1"))
+    assert list(home.journals.iterdir()) == []
+
+
+@pytest.mark.parametrize("first", ["caller", "agent"])
+async def test_an_agent_of_another_home_that_dies_before_its_journal_leaves_the_ending_to_us(
+    events: Events, home: Home, first: str
+) -> None:
+    """It leaves without a word of a journal, before its caller or after."""
+    left = [caller("SCL_1", callStatus="hangup"), agent("f" * 32)]
+    await events.tell("participant_joined", left[0])
+    await events.tell("participant_joined", left[1])
+    for participant in left if first == "caller" else reversed(left):
+        assert await collected(home) == []
+        await events.tell("participant_left", participant)
+    (record,) = await collected(home)
+    assert record.ending.reason is EndReason.ABANDONED
+    assert record.ending.detail == "the caller left; the agent that came did not take the call"
+
+
+async def test_an_agent_of_another_home_of_which_nothing_more_is_heard_has_the_call(
+    events: Events, home: Home
+) -> None:
+    """Where the event of its leaving was lost it may have a journal: n=0 second records."""
+    await events.tell("participant_joined", caller("SCL_1"))
+    await events.tell("participant_joined", agent("f" * 32))
+    await events.tell("participant_left", caller("SCL_1"))
+    await events.tell("room_finished")
+    assert await collected(home) == []
     assert list(home.journals.iterdir()) == []
 
 
