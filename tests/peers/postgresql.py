@@ -60,7 +60,11 @@ class Postgresql:
         )  # fmt: skip
         self.start()
         self.say(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
-        self.say(f"CREATE DATABASE ring OWNER {USER}")
+        # Of a language: most databases are, and their order is another one than that of bytes.
+        self.say(
+            f"CREATE DATABASE ring OWNER {USER} TEMPLATE template0"
+            " LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        )
 
     def start(self) -> None:
         """Start it; returns when it answers."""

@@ -32,7 +32,7 @@ def open_store(home: Home, environ: Mapping[str, str]) -> Store:
     except ImportError as error:
         raise _problem(
             "names a PostgreSQL database, and psycopg is not installed",
-            "the extra: uv sync --extra postgres",
+            "the extra: uv sync --inexact --extra postgres",
         ) from error
     if not understood(url):
         raise _problem(

@@ -125,7 +125,7 @@ def _code(error: Exception) -> int:
 
 
 def _failure(path: Path, error: Exception) -> StoreError:
-    if _code(error) in _BUSY:
+    if _code(error) in _BUSY or isinstance(error, BlockingIOError):
         return StoreError(f"{path}: another process has kept the store locked for too long")
     if _code(error) in _BROKEN:
         return StoreError(

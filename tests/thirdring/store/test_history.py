@@ -102,6 +102,7 @@ async def test_a_call_is_found_by_either_id_and_how_it_begins(store: Store) -> N
         str(record_id("call-001")): {"call-001"},
         str(record_id("call-001"))[:8].upper(): {"call-001"},
         "call-1": set(),
+        "CALL-0": set(),
         "%": set(),
     }.items():
         assert {call.call_id for call in await matches(store, text)} == expected, text

@@ -63,7 +63,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has such a URL and not the package hears how to get it."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "thirdring.store.postgresql")
-    with pytest.raises(ConfigError, match=r"psycopg is not installed; .* uv sync --extra postgres"):
+    remedy = r"psycopg is not installed; .* uv sync --inexact --extra postgres"
+    with pytest.raises(ConfigError, match=remedy):
         at_url("postgresql://127.0.0.1/ring")
 
 

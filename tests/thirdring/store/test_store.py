@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -248,6 +250,21 @@ async def test_a_file_that_another_has_to_itself_is_given_up_in_time(
             assert time.monotonic() - began < 0.5 + GRACE_SECONDS + 0.5
             assert [type(error) for error in got] == [StoreError] * 2
         assert await store.read(numbers) == []
+
+
+async def test_a_store_that_is_being_made_elsewhere_is_given_up_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for another process that brings it up to date hears that it is locked."""
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.1)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        async with SqliteStore(tmp_path / "store.db") as store:
+            with pytest.raises(StoreError, match="has kept the store locked"):
+                await store.read(numbers)
+    finally:
+        os.close(folder)
 
 
 @given(st.lists(st.datetimes(EARLIEST, timezones=st.timezones()), max_size=5))

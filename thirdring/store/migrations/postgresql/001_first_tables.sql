@@ -1,4 +1,5 @@
 -- Times are UTC in one fixed ISO 8601 form with microseconds, so that text order is time order.
+-- Ids are told apart and sorted byte by byte, as SQLite does, whatever the language of the database.
 
 CREATE TABLE reference_numbers (
     business TEXT PRIMARY KEY,
@@ -12,7 +13,7 @@ CREATE TABLE appointments (
     reference TEXT NOT NULL,
     patient_name TEXT NOT NULL,
     patient_phone TEXT,
-    call_id TEXT NOT NULL,
+    call_id TEXT COLLATE "C" NOT NULL,
     -- The call and the tool call that made it: the same tool call never books twice.
     idempotency_key TEXT NOT NULL UNIQUE,
     booked_at TEXT COLLATE "C" NOT NULL,
@@ -21,8 +22,8 @@ CREATE TABLE appointments (
 );
 
 CREATE TABLE records (
-    call_id TEXT PRIMARY KEY,
-    record_id TEXT NOT NULL UNIQUE,
+    call_id TEXT COLLATE "C" PRIMARY KEY,
+    record_id TEXT COLLATE "C" NOT NULL UNIQUE,
     business TEXT,
     body BYTEA NOT NULL,
     stored_at TEXT COLLATE "C" NOT NULL,
@@ -55,7 +56,7 @@ CREATE TABLE endpoints (
 
 -- A record never changes; how far its deliveries have come does.
 CREATE TABLE deliveries (
-    call_id TEXT NOT NULL REFERENCES records (call_id),
+    call_id TEXT COLLATE "C" NOT NULL REFERENCES records (call_id),
     sink TEXT NOT NULL,
     business TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'parked', 'dead', 'dismissed')),
