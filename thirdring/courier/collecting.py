@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -16,7 +17,6 @@ from typing import Final, TypeVar
 from thirdring.calls import EndReason
 from thirdring.clock import Clock
 from thirdring.courier.watching import Watcher
-from thirdring.errors import JournalError
 from thirdring.home import Home
 from thirdring.journal import JournalContents, claim, quarantine
 from thirdring.record import Record, build
@@ -128,9 +128,10 @@ class Collector:
                 contents = claims.enter_context(claim(path))
                 if contents is not None:
                     ready.append(self._ready(path, contents))
-            except (OSError, JournalError, ValueError) as error:
-                # The disk, or this journal, not the others: it stays where it is.
-                self._watcher.failed(path, error)
+            except Exception as error:
+                # The disk, this journal, or a mistake of ours: it stays where it is, and the others
+                # do not wait for it, as they would for a courier that dies of it again and again.
+                self._watcher.failed(path, f"{type(error).__name__}: {error}")
         return ready
 
     def _ready(self, path: Path, contents: JournalContents) -> _Ready:
@@ -151,8 +152,9 @@ class Collector:
             body=record.model_dump_json().encode(),
             sinks=self._sinks.get(record.business or "", ()),
             caller=record.caller_number,
-            opened_at=record.opened_at,
-            ended_at=record.ended_at,
+            # A time that cannot be stored is this journal's fault, not that of the store.
+            opened_at=record.opened_at.astimezone(UTC),
+            ended_at=record.ended_at.astimezone(UTC),
             reason=record.ending.reason,
         )
         return _Ready(path, contents, record, new)

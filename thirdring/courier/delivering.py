@@ -139,10 +139,13 @@ class Deliverer:
     @asynccontextmanager
     async def _attempting(self) -> AsyncIterator[None]:
         """Have attempts run; leaving the context lets them end, notes them, gives up the rest."""
+        failure: StoreError | None = None
         try:
             async with asyncio.TaskGroup() as self._group:
                 try:
                     yield
+                except StoreError as error:
+                    failure = error  # the group would wrap it, and nobody would know it again
                 finally:
                     await self._let_end()
         finally:
@@ -150,6 +153,8 @@ class Deliverer:
                 await self._settle()
                 await self._outbox.release(self._owner)
             self._reporter.flush()
+        if failure is not None:
+            raise failure
 
     async def _let_end(self) -> None:
         for lane in self._lanes.values():

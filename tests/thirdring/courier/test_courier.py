@@ -210,6 +210,22 @@ async def test_a_journal_of_no_call_is_set_aside(home: Home, data: bytes) -> Non
     assert names - {"aaa.jsonl.damaged.quarantine"} == {"aaa.jsonl.damaged", "call-1.jsonl"}
 
 
+async def test_a_journal_that_makes_no_record_keeps_no_other_waiting(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An old line, without a CRC, may say anything, such as a time that is none in UTC."""
+    line = opened("call-0").model_dump_json().replace(f"{at(0):%Y-%m-%d}", "9999-12-31")
+    home.journals.mkdir(parents=True)
+    strange = home.journals / file_name("call-0")
+    strange.write_text(line.replace('Z"', '-12:00"') + "\n")
+    await write(home, ended(1))
+    async with serving() as endpoint:
+        await run(home, at_url(endpoint.url), once=True)
+        assert [record_in(arrival).call_id for arrival in endpoint.arrivals] == ["call-1"]
+    assert list(home.journals.iterdir()) == [strange]
+    assert "call-0.jsonl: no record yet: OverflowError: date value out of range" in caplog.text
+
+
 async def test_a_slow_receiver_delays_only_its_own(home: Home) -> None:
     """While one business's receiver is silent, another's records arrive."""
     release = asyncio.Event()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
+
 import pytest
+from aiohttp import web
 
 from tests.peers.couriers import at_url, busy_store, running, state, until, write
 from tests.peers.endpoint import serving
 from tests.peers.postgresql import Postgresql
 from tests.samples import ended
+from thirdring.courier import run
+from thirdring.errors import StoreError
 from thirdring.home import Home
 from thirdring.store.outbox import DeliveryState
 
@@ -47,6 +52,24 @@ async def test_an_answer_is_noted_when_the_store_is_back(
         await until(lambda: "store: works again" in caplog.text)
     assert len(endpoint.arrivals) == 1
     assert await state(home) is DeliveryState.DELIVERED
+
+
+async def test_a_run_of_one_round_says_that_the_store_has_failed(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs it hears of the store, not of a group of tasks."""
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
+    await write(home, ended(1))
+    async with AsyncExitStack() as lock:
+
+        async def answer(_: web.Request) -> web.Response:
+            lock.enter_context(busy_store(home))
+            return web.Response()
+
+        async with serving(answer) as endpoint:
+            with pytest.raises(StoreError, match="has kept the store locked"):
+                await run(home, at_url(endpoint.url), once=True)
+    assert await state(home) is DeliveryState.PENDING
 
 
 async def test_a_postgresql_that_is_restarted_is_waited_for(
