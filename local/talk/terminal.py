@@ -27,7 +27,7 @@ from thirdring.calls import Ending, EndReason
 from thirdring.clock import SystemClock
 from thirdring.errors import ConfigError, LegError, Problem
 from thirdring.home import Home
-from thirdring.logs import NumberMask
+from thirdring.logs import LogMask
 from thirdring.settings import Line, Settings
 
 __all__ = ["talk"]
@@ -103,7 +103,7 @@ def _logging(home: Home, *, verbose: bool) -> Iterator[None]:
     root.setLevel(logging.INFO)
     for handler in handlers:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        handler.addFilter(NumberMask())
+        handler.addFilter(LogMask())
         root.addHandler(handler)
     try:
         yield

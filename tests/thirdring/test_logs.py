@@ -1,4 +1,4 @@
-"""No log shows a whole phone number."""
+"""No log shows a whole phone number, or what a terminal would obey."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from thirdring.logs import NumberMask, mask_all_handlers
+from thirdring.logs import LogMask, mask_all_handlers
 
 NUMBER = "+12025550142"
 
@@ -18,7 +18,7 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     """Return a logger, and what its handler writes: message, one field, traceback."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.addFilter(NumberMask())
+    handler.addFilter(LogMask())
     handler.setFormatter(logging.Formatter("%(message)s room=%(room)s"))
     logger = logging.getLogger("test_logs")
     logger.addHandler(handler)
@@ -27,8 +27,8 @@ def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     logger.removeHandler(handler)
 
 
-def _fail() -> None:
-    raise ValueError(f"no line has {NUMBER}")
+def _fail(why: str) -> None:
+    raise ValueError(why)
 
 
 def test_numbers_are_masked_wherever_they_stand(
@@ -37,7 +37,7 @@ def test_numbers_are_masked_wherever_they_stand(
     """Arguments, fields and tracebacks keep two digits of a number, and all other text."""
     logger, written = log
     try:
-        _fail()
+        _fail(f"no line has {NUMBER}")
     except ValueError:
         logger.exception("call to %s", NUMBER, extra={"room": f"call-_{NUMBER}_x7"})
     text = written.getvalue()
@@ -53,6 +53,22 @@ def test_short_figures_stay(log: tuple[logging.Logger, io.StringIO]) -> None:
     assert "44+00:00 is +100 ms late" in written.getvalue()
 
 
+def test_no_log_obeys_a_caller(log: tuple[logging.Logger, io.StringIO]) -> None:
+    """A Call-ID that clears the screen or forges a line is one line of plain text, wherever it is;
+    a traceback keeps its lines."""
+    logger, written = log
+    evil = "SCL_\x1b[2J\r\nINFO forged\u202e"
+    try:
+        _fail(evil)
+    except ValueError:
+        logger.exception("call %s rings", evil, extra={"room": evil})
+    first, *traceback = written.getvalue().splitlines()
+    assert first == "call SCL_�[2J  INFO forged� rings room=SCL_�[2J  INFO forged�"
+    assert traceback[0] == "Traceback (most recent call last):"
+    assert len(traceback) > 3
+    assert not set("\x1b\r\u202e") & set(written.getvalue())
+
+
 def test_each_handler_gets_one_mask() -> None:
     """Masking twice is masking once."""
     root = logging.getLogger()
@@ -61,6 +77,6 @@ def test_each_handler_gets_one_mask() -> None:
     try:
         mask_all_handlers()
         mask_all_handlers()
-        assert [type(each) for each in handler.filters] == [NumberMask]
+        assert [type(each) for each in handler.filters] == [LogMask]
     finally:
         root.removeHandler(handler)
