@@ -4,16 +4,17 @@ Pure: what callers, model, supervisor and receiver have each written down for th
 and what does not balance comes out.
 
 A turn counts as final from the moment at which the model had sent its transcript (caller) or at
-which its audio must have been played out (agent: `PLAYED_OUT` after its length). It has to be in
-the record when that is more than `DURABLE` before whatever cut the call off. Only an agent's turn
-that nobody spoke into is counted: of another one only what was heard is recorded.
+which its audio must have been played out (agent: `PLAYED_OUT` after its length, or half as long
+again as the slowest answer of the run took). It has to be in the record when that is more than
+`DURABLE` before whatever cut the call off. Only an agent's turn that nobody spoke into is counted:
+of another one only what was heard is recorded.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -120,6 +121,7 @@ class Balance:
 
     Attributes:
         due: Turns that had to be recorded.
+        played_out: Seconds after its audio at which an answer was taken for played out.
         kills: Processes that got SIGKILL.
         phases: When those of the courier came: with the head of a POST, its body, its answer.
         unborn: Calls that the gateway's death met before they could be on disk.
@@ -141,6 +143,7 @@ class Balance:
     repeated: int = 0
     different: int = 0
     unverified: int = 0
+    played_out: float = PLAYED_OUT
     kills: int = 0
     phases: Counter[str] = field(default_factory=Counter)
     rows: dict[str, Row] = field(default_factory=dict)
@@ -176,6 +179,7 @@ def balance(
     lines: dict[str, list[Said]] = defaultdict(list)
     for one in said:
         lines[one.caller].append(one)
+    result.played_out = _played_out(records, lines)
     fates: dict[str, list[_Fate]] = defaultdict(list)
     for call in calls:
         if not call.rang:
@@ -260,7 +264,7 @@ def _fate(
         )
         return _Fate(hit, recorded=bool(records))
     until = min([call.over_at, *(kill.at for kill in cuts)])
-    due = due_turns(said, call, until)
+    due = due_turns(said, call, until, played_out=result.played_out)
     result.said += sum(one.kind in {"caller", "agent"} for one in said)
     result.due += due.total()
     result.recorded += len(records[0].turns)
@@ -281,22 +285,43 @@ def _hits(kill: Kill, call: Call, journals: set[str]) -> bool:
             return lasting
 
 
-def due_turns(said: Sequence[Said], call: Call, cut_at: float) -> Counter[tuple[str, str]]:
+def _played_out(records: Sequence[Record], lines: Mapping[str, Sequence[Said]]) -> float:
+    """Return how long after its audio an answer may take: a busy machine plays late."""
+    latest = 0.0
+    for record in records:
+        texts = {
+            _plain(one.text): one.at + one.seconds
+            for one in lines.get(record.caller_number or "", ())
+            if one.kind == "agent"
+        }
+        answered = record.answered_at.timestamp() if record.answered_at else 0.0
+        for turn in record.turns:
+            over_at = texts.get(_plain(turn.text))
+            if turn.role is Role.AGENT and over_at is not None:
+                latest = max(latest, turn.ended_at.timestamp() - max(over_at, answered))
+    return max(PLAYED_OUT, 1.5 * latest)
+
+
+def due_turns(
+    said: Sequence[Said], call: Call, cut_at: float, *, played_out: float = PLAYED_OUT
+) -> Counter[tuple[str, str]]:
     """Return the turns, by role and text, that a record of this call must have.
 
     Args:
         said: Of this caller alone.
         cut_at: When the first thing happened that could keep a turn from being recorded.
     """
-    return Counter(_due(said, call, cut_at - DURABLE))
+    return Counter(_due(said, call, cut_at - DURABLE, played_out))
 
 
-def _due(said: Sequence[Said], call: Call, until: float) -> Iterable[tuple[str, str]]:
+def _due(
+    said: Sequence[Said], call: Call, until: float, played_out: float
+) -> Iterable[tuple[str, str]]:
     for index, one in enumerate(said):
         if one.kind == "caller" and one.at <= until:
             yield "caller", _plain(one.text)
         elif one.kind == "agent" and call.answered_at is not None:
-            final_at = max(one.at, call.answered_at) + one.seconds + PLAYED_OUT
+            final_at = max(one.at, call.answered_at) + one.seconds + played_out
             if final_at <= until and not _spoken_into(said, index, final_at):
                 yield "agent", _plain(one.text)
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import pytest
 
 from local.chaos.ledger import DURABLE, Balance, Call, Kill, Received, Said, balance
-from tests.samples import ended, opened, spoken
+from tests.samples import START, ended, opened, spoken
 from thirdring.calls import Role
 from thirdring.journal import file_name
 from thirdring.record import build
 
 CALLER = "+12025550199"
-CALL = Call(CALLER, "sip", begun_at=100, answered_at=101, over_at=120, rang=True)
+T = START.timestamp()
+CALL = Call(CALLER, "sip", begun_at=T - 1, answered_at=T, over_at=T + 20, rang=True)
 SAID = [
-    Said(CALLER, "agent", "Hello.", at=101.2, seconds=0.5),
-    Said(CALLER, "speaks", "", at=104),
-    Said(CALLER, "caller", "Are you open today?", at=105),
+    Said(CALLER, "agent", "Hello.", at=T + 0.4, seconds=0.5),
+    Said(CALLER, "speaks", "", at=T + 4),
+    Said(CALLER, "caller", "Are you open today?", at=T + 5),
 ]
 
 
@@ -78,20 +79,20 @@ def test_a_record_of_nobody_is_named() -> None:
 )
 def test_a_turn_is_due_when_it_was_final_in_time(before: float, due: int) -> None:
     """What was final less than 50 ms before the kill may be missing."""
-    kill = Kill("job", at=105 + before, journals=frozenset({file_name("call-1")}))
+    kill = Kill("job", at=T + 5 + before, journals=frozenset({file_name("call-1")}))
     assert judged(WHOLE, kills=(kill,)).due == due
     assert judged(record(HELLO), kills=(kill,)).missing == due - 1
 
 
 def test_an_answer_into_which_the_caller_was_speaking_is_not_due() -> None:
     """The agent stops for a caller who speaks; what was heard of it may be nothing."""
-    said = [Said(CALLER, "speaks", "", at=101.1), *(one for one in SAID if one.kind != "speaks")]
+    said = [Said(CALLER, "speaks", "", at=T + 0.1), *(one for one in SAID if one.kind != "speaks")]
     assert judged(record(QUESTION), said=said).problems == []
 
 
 def test_an_answer_that_was_cut_off_may_be_there_in_part() -> None:
     """What was heard of it is its beginning."""
-    said = [*SAID, Said(CALLER, "cut", "We are open today until five.", at=110)]
+    said = [*SAID, Said(CALLER, "cut", "We are open today until five.", at=T + 10)]
     assert judged(record(HELLO, QUESTION, (Role.AGENT, "We are")), said=said).problems == []
 
 
