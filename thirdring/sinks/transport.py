@@ -33,7 +33,7 @@ _NEXT_ADDRESS_SECONDS: Final = 2.0
 
 # Of its own: a name whose servers are silent holds a thread for half a minute, and asyncio's few
 # are for everything else.
-_RESOLVING: Final = ThreadPoolExecutor(32, thread_name_prefix="resolving")
+_RESOLVING: Final = ThreadPoolExecutor(128, thread_name_prefix="resolving")
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

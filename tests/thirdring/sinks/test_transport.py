@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import ip_network
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +23,7 @@ from tests.samples import LOOPBACK
 from tests.thirdring.forbidden_urls import ADDRESSES, FORBIDDEN
 from thirdring.egress import Network
 from thirdring.errors import EgressRefused
+from thirdring.sinks.transport import resolve
 from thirdring.sinks.webhook import open_client
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -224,6 +228,27 @@ async def test_a_resolver_that_hangs_is_given_up(world: World) -> None:
     async with open_client(LOOPBACK, tls=world.believing, resolve=hang) as http:
         with pytest.raises(httpx.ConnectTimeout):
             await http.post("https://records.example/", timeout=0.05)
+
+
+async def test_names_that_hang_leave_room_for_one_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as docs/courier.md says may hang; the next name is still looked up."""
+    over, lookup = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, *more: Any, **named: Any) -> Any:
+        if host.startswith("silent"):
+            over.wait(20)
+            raise OSError(-3, "Temporary failure in name resolution")
+        return lookup(host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    silent = [asyncio.create_task(resolve(f"silent{n}.example", 443)) for n in range(127)]
+    try:
+        async with asyncio.timeout(10):
+            assert "127.0.0.1" in await resolve("localhost", 443)
+        assert not any(each.done() for each in silent)
+    finally:
+        over.set()
+        await asyncio.gather(*silent, return_exceptions=True)
 
 
 async def test_no_proxy_of_the_environment_is_used(
