@@ -283,7 +283,7 @@ class Deliverer:
 
     def _note_whether_back(self, due: Due, at: float) -> None:
         # It had failed for minutes at least: what waits for a later attempt need not wait for it.
-        # Not each time, for an endpoint that answers now and then would use up all attempts soon.
+        # Not each time, for an endpoint that answers only now and then would never be left alone.
         last = self._hastened_at.get(due.endpoint)
         if due.attempts >= _BACK_AFTER and (last is None or at - last > _BACK_SECONDS):
             self._hastened_at[due.endpoint] = at

@@ -147,9 +147,15 @@ def release(connection: Connection, owner: str) -> int:
 
 def hasten(connection: Connection, beyond: str, now: str, endpoint: Endpoint | None) -> int:
     """Make due what is due later than `beyond`; see `Outbox.hasten`."""
-    condition = "" if endpoint is None else " AND business = ? AND sink = ?"
+    # An endpoint that has answered others may still have asked to be sent less (429).
+    condition = (
+        ""
+        if endpoint is None
+        else " AND business = ? AND sink = ? AND (last_status IS NULL OR last_status <> 429)"
+    )
     return connection.execute(
-        "UPDATE deliveries SET due_at = (SELECT CASE WHEN stored_at < ? THEN stored_at ELSE ? END"  # noqa: S608
+        "UPDATE deliveries SET attempts = attempts - 1, due_at = "  # noqa: S608
+        "(SELECT CASE WHEN stored_at < ? THEN stored_at ELSE ? END"
         " FROM records WHERE records.call_id = deliveries.call_id)"
         f" WHERE state = 'pending' AND attempts > 0 AND due_at > ?{condition}",
         (now, now, beyond, *(endpoint or ())),

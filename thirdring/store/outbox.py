@@ -112,10 +112,11 @@ class Outbox:
     ) -> int:
         """Make due now what is due later than `beyond`, the oldest records first; return how many.
 
-        Their attempts stay counted: each has that many fewer later.
+        The attempt that this adds is not counted: when it fails too, the delivery waits as long
+        once more, and has as many attempts left as before. So nothing is given up any sooner.
 
         Args:
-            endpoint: None for all of them.
+            endpoint: None for all of them; of one, what it has asked to get later (429) is left.
         """
         return await self._store.write(
             lambda connection: claiming.hasten(connection, to_text(beyond), to_text(now), endpoint)

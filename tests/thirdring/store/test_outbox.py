@@ -175,6 +175,30 @@ async def test_a_caller_is_counted_once_per_call(outbox: Outbox, store: Store) -
     ]
 
 
+async def test_what_is_hastened_loses_no_attempt(outbox: Outbox) -> None:
+    """It is due at once, as often as its endpoint comes back, and has as many attempts left."""
+    await outbox.put([new("c1")], at(0))
+    await claim(outbox, 1)
+    await outbox.settle([failed("c1", 5000)], owner="one", now=at(1))
+    before = await claim(outbox, 5000)
+    await outbox.settle([failed("c1", 9000)], owner="one", now=at(5001))
+    for round_ in range(20):
+        now = 5100.0 + round_
+        assert await outbox.hasten(at(now), beyond=at(now), endpoint=CLINIC) == 1
+        assert await claim(outbox, now) == before
+        await outbox.settle([failed("c1", 9000)], owner="one", now=at(now))
+
+
+async def test_what_was_asked_to_come_later_is_not_hastened(outbox: Outbox) -> None:
+    """A 429 is about this endpoint's pace, whatever it answers to others."""
+    await outbox.put([new("c1")], at(0))
+    await claim(outbox, 1)
+    asked = replace(failed("c1", 5000), result=DeliveryResult(Outcome.RETRY, 429))
+    await outbox.settle([asked], owner="one", now=at(1))
+    assert await outbox.hasten(at(2), beyond=at(2), endpoint=CLINIC) == 0
+    assert await claim(outbox, 4999) == []
+
+
 async def test_a_batch_is_stored_whole_or_not_at_all(outbox: Outbox, store: Store) -> None:
     """What cannot be stored takes nothing half-way in: no record, no delivery, no caller."""
     twin = replace(new("c2"), record_id=record_id("c1"))
