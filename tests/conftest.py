@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 from dotenv import dotenv_values
 
+from tests.peers import postgresql as database
 from tests.peers.background import in_background
 from tests.peers.phones import needs_livekit_sip
 from thirdring.home import Home
@@ -120,6 +121,13 @@ def models() -> Iterator[tuple[SileroModel, Moonshine, Piper]]:
     yield loaded
     for one in loaded:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[database.Postgresql]:
+    """Run a PostgreSQL, which tests may stop as long as they start it again."""
+    with database.running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.peers import postgresql as peer
+from tests.peers.postgresql import Postgresql
 from thirdring.home import Home
 from thirdring.store import Store, open_store
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[peer.Postgresql]:
-    """Run a PostgreSQL for the whole session."""
-    with peer.running() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,7 +17,7 @@ def store_environ(request: pytest.FixtureRequest) -> Mapping[str, str]:
     """Return the environment that names an empty store of each kind."""
     if request.param == "sqlite":
         return {}
-    server: peer.Postgresql = request.getfixturevalue("postgresql")
+    server: Postgresql = request.getfixturevalue("postgresql")
     return {"THIRDRING_STORE": server.fresh()}
 
 
