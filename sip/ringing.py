@@ -317,16 +317,18 @@ class RingingCalls:
             ours = await asyncio.to_thread(call.ringing.end, ending)
         except OSError:
             logger.exception("%s: how the call ended cannot be written", call.ringing.path)
-            ours = False
-        self._forget(call, f"{reason}: {detail}" if ours else "a job has it")
+            self._forget(call, "its record will say that it was interrupted")
+        else:
+            self._forget(call, f"{reason}: {detail}" if ours else "a job has it")
 
     async def _elsewhere(self, call: _Call) -> None:
         try:
             elsewhere = await asyncio.to_thread(call.ringing.elsewhere)
         except OSError:
             logger.exception("%s: that the call is elsewhere cannot be written", call.ringing.path)
-            elsewhere = False
-        self._forget(call, "an agent of another home has it" if elsewhere else "a job has it")
+            self._forget(call, "it may get a second record here, interrupted")
+        else:
+            self._forget(call, "an agent of another home has it" if elsewhere else "a job has it")
 
     def _forget(self, call: _Call, why: str) -> None:
         call_id = call.ringing.opened.leg.call_id

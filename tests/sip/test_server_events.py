@@ -106,7 +106,7 @@ async def test_a_body_of_any_length_is_not_read(events: Events) -> None:
     assert await events.post(wide) == 200
 
 
-@pytest.mark.parametrize("age", [7 * 60, -7 * 60])
+@pytest.mark.parametrize("age", [7 * 60, -7 * 60, -9e18])
 async def test_an_event_of_another_time_is_refused(events: Events, home: Home, age: float) -> None:
     """401 for what is older than any token of livekit-server, or of the future."""
     assert await events.post(events.event("participant_joined", caller("SCL_1"), age=age)) == 401
