@@ -127,7 +127,8 @@ async def _call(site: Field, caller: str, random: Random) -> Call:
 
 
 def _due(said: list[Said], call: Call, cut_at: float) -> Counter[tuple[str, str]]:
-    own = [one for one in said if one.caller == call.caller]
+    """Return what the caller said: when that was final is known, of an answer it is estimated."""
+    own = [one for one in said if one.caller == call.caller and one.kind == "caller"]
     return due_turns(own, call, min(call.over_at, cut_at))
 
 
