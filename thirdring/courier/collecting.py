@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -145,18 +144,7 @@ class Collector:
             logger.info("%s: the record of this call comes from another machine", path.name)
             return _Ready(path, contents)
         record = build(contents.entries)
-        new = NewRecord(
-            call_id=record.call_id,
-            record_id=record.id,
-            business=record.business,
-            body=record.model_dump_json().encode(),
-            sinks=self._sinks.get(record.business or "", ()),
-            caller=record.caller_number,
-            # A time that cannot be stored is this journal's fault, not that of the store.
-            opened_at=record.opened_at.astimezone(UTC),
-            ended_at=record.ended_at.astimezone(UTC),
-            reason=record.ending.reason,
-        )
+        new = NewRecord.of(record, self._sinks.get(record.business or "", ()))
         return _Ready(path, contents, record, new)
 
     def _report(self, ready: _Ready, put: Put) -> None:

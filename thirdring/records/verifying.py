@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from thirdring.home import Home
-from thirdring.record import Record
 from thirdring.records.comparing import Remade, difference, remade
 from thirdring.store import Store
 from thirdring.store.history import bodies, names
@@ -180,7 +179,9 @@ class Verification:
             for item in missing:
                 self._find(Kind.MISSING, item, "its record is not in the store")
             return
-        put = await Outbox(self._store).put([_kept(record) for record in records], self._now)
+        # To be delivered nowhere: what had arrived is not known any more; a replay sends it.
+        new = [NewRecord.of(record, ()) for record in records]
+        put = await Outbox(self._store).put(new, self._now)
         for item, record, done in zip(missing, records, put, strict=True):
             if done is Put.CONFLICT:
                 self._find(Kind.SECOND, item, "the first journal of this call counts", known=True)
@@ -210,18 +211,3 @@ def _some(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
 
 def _remade(paths: Sequence[Path]) -> list[Remade]:
     return [remade(path) for path in paths]
-
-
-def _kept(record: Record) -> NewRecord:
-    # To be delivered nowhere: what had arrived is not known any more. `records replay` sends it.
-    return NewRecord(
-        call_id=record.call_id,
-        record_id=record.id,
-        business=record.business,
-        body=record.model_dump_json().encode(),
-        sinks=(),
-        caller=record.caller_number,
-        opened_at=record.opened_at,
-        ended_at=record.ended_at,
-        reason=record.ending.reason,
-    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
+from thirdring.record import Record
 from thirdring.store import claiming, endpoints
 from thirdring.store.delivery import DeliveryState, Due, Endpoint, Settlement
 from thirdring.store.store import Connection, Store, to_text
@@ -46,6 +48,25 @@ class NewRecord:
     opened_at: datetime
     ended_at: datetime
     reason: str
+
+    @classmethod
+    def of(cls, record: Record, sinks: tuple[str, ...]) -> Self:
+        """Return what is stored of a record.
+
+        Raises:
+            OverflowError: One of its times has no year in UTC; no other record need wait for it.
+        """
+        return cls(
+            call_id=record.call_id,
+            record_id=record.id,
+            business=record.business,
+            body=record.model_dump_json().encode(),
+            sinks=sinks,
+            caller=record.caller_number,
+            opened_at=record.opened_at.astimezone(UTC),
+            ended_at=record.ended_at.astimezone(UTC),
+            reason=record.ending.reason,
+        )
 
 
 class Outbox:
@@ -191,13 +212,14 @@ def _insert_records(connection: Connection, records: Sequence[NewRecord], now: s
         inserted = connection.execute(
             "INSERT INTO records (call_id, record_id, business, body, stored_at, caller, opened_at,"  # noqa: S608
             f" ended_at, reason) VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, ?)'] * len(rows))}"
-            " ON CONFLICT (call_id) DO NOTHING RETURNING call_id",
+            " ON CONFLICT (call_id) DO NOTHING RETURNING record_id",
             [value for row in rows for value in row],
         )
-        new = {row["call_id"] for row in inserted}
+        # Not by the call id: a caller may choose one that PostgreSQL does not store as it is.
+        new = {row["record_id"] for row in inserted}
         for index in part:
-            if records[index].call_id in new:
-                new.remove(records[index].call_id)
+            if (record_id := str(records[index].record_id)) in new:
+                new.remove(record_id)
                 put[index] = Put.STORED
     others = [index for index in order if index not in put]
     for index in others:

@@ -72,6 +72,16 @@ async def test_a_call_has_one_record(outbox: Outbox) -> None:
     assert (await outbox.counts())[DeliveryState.PENDING] == 2
 
 
+async def test_a_call_with_a_strange_name_is_delivered(outbox: Outbox) -> None:
+    """One that no text of PostgreSQL can hold, or only in another form, is stored and due once."""
+    names = ["a\0b", "\u202ec", "\N{ANGSTROM SIGN}"]
+    records = [new(name) for name in names]
+    assert await outbox.put(records, at(0)) == [Put.STORED] * 3
+    assert await outbox.put(records, at(0)) == [Put.KNOWN] * 3
+    due = await claim(outbox, 0)
+    assert {each.record_id for each in due} == {str(record_id(name)) for name in names}
+
+
 async def test_a_new_record_is_due_at_once(outbox: Outbox) -> None:
     """Even when the clock is set back right after it was stored."""
     await outbox.put([new("c1", body=b"one")], at(60))
