@@ -13,10 +13,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,117 +30,25 @@ from hypothesis.stateful import (
 )
 
 from tests.peers.counts import tell
+from tests.peers.mortal import ANSWERS, Killed, MortalStore, PlayedReceiver
 from tests.samples import START, SetClock, business, opened
 from tests.samples import settings as configured
 from thirdring.calls import Ending, EndReason, Role, ToolUse, Turn
 from thirdring.courier.collecting import Collector
 from thirdring.courier.delivering import Deliverer
 from thirdring.courier.trouble import Trouble
-from thirdring.errors import StoreError
 from thirdring.home import Home
 from thirdring.journal import Ended, Journal, Ringing, ToolUsed, TurnSpoken
 from thirdring.journal.entries import line
 from thirdring.record import Record
-from thirdring.sinks.results import DeliveryResult, Outcome
-from thirdring.store import Connection
 from thirdring.store.outbox import DeliveryState, Endpoint, Outbox
-from thirdring.store.sqlite import SqliteStore
 
 STEPS = int(os.environ.get("THIRDRING_CHAOS_STEPS") or 300)
 _EACH = 50
 
-T = TypeVar("T")
-
 _WEBHOOK = Endpoint("riverside_clinic", "webhook")
 _SETTINGS = configured(business(url="https://clinic.example/hook"))
-_ANSWERS = {
-    "204": DeliveryResult(Outcome.DELIVERED, 204),
-    "410": DeliveryResult(Outcome.DISABLED, 410),
-    "429": DeliveryResult(Outcome.RETRY, 429, retry_after=timedelta(seconds=90)),
-    "503": DeliveryResult(Outcome.RETRY, 503),
-    "500": DeliveryResult(Outcome.RETRY, 500),
-    "timeout": DeliveryResult(Outcome.RETRY, error="no answer within 15 s"),
-    # Its answer never came, but the receiver had it all.
-    "lost": DeliveryResult(Outcome.RETRY, error="connection reset"),
-}
-_HAS_IT = frozenset({"204", "500", "lost"})
-
-
-class _Killed(StoreError):
-    pass
-
-
-class _MortalStore:
-    """The store of a courier that may die with any of its transactions.
-
-    Attributes:
-        fuse: After how many more it dies; None for not at all.
-        committed: It dies right after that transaction, not right before.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.inner = SqliteStore(path)
-        self.fuse: int | None = None
-        self.committed = False
-        self.dead = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def connect(self) -> None:
-        await self.inner.connect()
-
-    async def read(self, work: Callable[[Connection], T]) -> T:
-        self._check()
-        return await self.inner.read(work)
-
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        self._check()
-        if self.fuse is None:
-            return await self.inner.write(work)
-        self.fuse -= 1
-        if self.fuse >= 0:
-            return await self.inner.write(work)
-        if self.committed:
-            await self.inner.write(work)
-        self.dead = True
-        raise _Killed("killed")
-
-    async def close(self) -> None:
-        await self.inner.close()
-
-    def _check(self) -> None:
-        if self.dead:
-            raise _Killed("killed")
-
-
-@dataclass
-class _Receiver:
-    """The sink: takes, refuses, says nothing, and may see the courier die."""
-
-    address: str = "https://clinic.example/hook"
-    answers: list[str] = field(default_factory=list)
-    kill: str | None = None
-    store: _MortalStore | None = None
-    bodies: dict[str, set[bytes]] = field(default_factory=dict)
-
-    async def deliver(self, record_id: str, body: bytes, now: datetime) -> DeliveryResult:
-        del now
-        assert self.store is not None
-        answer = self.answers.pop(0) if self.answers else "204"
-        if self.store.dead:
-            return DeliveryResult(Outcome.RETRY, error="nobody sends any more")
-        if self.kill == "before":
-            self.store.dead = True
-            return DeliveryResult(Outcome.RETRY, error="killed")
-        if answer in _HAS_IT or self.kill == "after":
-            self.bodies.setdefault(record_id, set()).add(body)
-        if self.kill == "after":
-            self.store.dead = True
-        return _ANSWERS[answer]
+_ROLES = st.lists(st.sampled_from(Role), min_size=1, max_size=5)
 
 
 @dataclass
@@ -150,7 +58,6 @@ class _Call:
     journal: Journal | None = None
     turns: list[str] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
-    whole: int = 0
 
     @property
     def lives(self) -> bool:
@@ -171,7 +78,7 @@ class _Calls(RuleBasedStateMachine):
         self.clock = SetClock()
         self.skipped = 0.0
         self.calls: list[_Call] = []
-        self.receiver = _Receiver()
+        self.receiver = PlayedReceiver()
         self.alive = False
         self.parked = False
         self.start()
@@ -183,7 +90,7 @@ class _Calls(RuleBasedStateMachine):
         self.alive = True
 
     async def _start(self) -> None:
-        self.store = self.receiver.store = _MortalStore(self.home.store)
+        self.store = self.receiver.store = MortalStore(self.home.store)
         outbox = Outbox(self.store)
         self.deliverer = Deliverer(
             outbox,
@@ -201,7 +108,7 @@ class _Calls(RuleBasedStateMachine):
         async def until_it_dies() -> None:
             try:
                 await work()
-            except* _Killed:
+            except* Killed:
                 pass
             if self.store.dead:
                 await self.store.close()
@@ -228,11 +135,11 @@ class _Calls(RuleBasedStateMachine):
         self.store.fuse = None
 
     @rule(
-        answers=st.lists(st.sampled_from(sorted(_ANSWERS)), max_size=3),
+        answers=st.lists(st.sampled_from(sorted(ANSWERS)), max_size=3),
         kill=st.sampled_from([None, None, "before", "after"]),
         fuse=st.none() | st.integers(0, 3),
         committed=st.booleans(),
-        collects=st.booleans(),
+        collects=st.sampled_from([True, True, False]),
     )
     @precondition(lambda self: self.alive)
     def deliver(
@@ -247,8 +154,9 @@ class _Calls(RuleBasedStateMachine):
             self.collect(None, committed=False)
         self.receiver.answers, self.receiver.kill = answers, kill
         self.store.fuse, self.store.committed = fuse, committed
-        self.counted["deliveries"] += 1
+        before = self.receiver.tries
         self.courier_does(self.deliverer.run_once)
+        self.counted["attempts"] += self.receiver.tries - before
         self.store.fuse, self.receiver.kill, self.receiver.answers = None, None, []
 
     @rule(seconds=st.sampled_from([1, 6, 400, 3 * 3600, 30 * 3600]))
@@ -263,31 +171,37 @@ class _Calls(RuleBasedStateMachine):
 
     # Calls
 
-    @rule(rings=st.booleans())
+    @rule(rings=st.booleans(), roles=_ROLES, reason=st.none() | st.sampled_from(EndReason))
     @precondition(lambda self: sum(call.lives for call in self.calls) < 4)
-    def begin(self, rings: bool) -> None:
+    def begin(self, rings: bool, roles: list[Role], reason: EndReason | None) -> None:
         call = _Call(f"call-{len(self.calls)}")
         first = opened(call.id)
         if rings:
             call.ringing = Ringing.open(self.home.journals, first)
         else:
             call.journal = self.runner.run(_made(self.home.journals, call))
+            self._say(call, roles)
         self.calls.append(call)
         self.counted["calls"] += 1
+        if reason is not None:
+            self._end(call, reason)
 
-    @rule(which=st.integers(0, 3))
+    @rule(which=st.integers(0, 3), roles=_ROLES)
     @precondition(lambda self: any(call.ringing for call in self.calls))
-    def answer(self, which: int) -> None:
+    def answer(self, which: int, roles: list[Role]) -> None:
         call = _one([call for call in self.calls if call.ringing], which)
         call.journal = self.runner.run(_made(self.home.journals, call))
         assert call.ringing is not None
         call.ringing.release()
         call.ringing = None
+        self._say(call, roles)
 
-    @rule(which=st.integers(0, 3), roles=st.lists(st.sampled_from(Role), min_size=1, max_size=3))
+    @rule(which=st.integers(0, 3), roles=_ROLES)
     @precondition(lambda self: any(call.journal for call in self.calls))
     def turns(self, which: int, roles: list[Role]) -> None:
-        call = _one([call for call in self.calls if call.journal], which)
+        self._say(_one([call for call in self.calls if call.journal], which), roles)
+
+    def _say(self, call: _Call, roles: list[Role]) -> None:
         for role in roles:
             self.runner.run(self._written(call, _turn(call, role)))
             call.turns.append(f"{call.id} turn {len(call.turns)}")
@@ -305,12 +219,13 @@ class _Calls(RuleBasedStateMachine):
         assert call.journal is not None
         call.journal.append(entry)
         await call.journal.flush()
-        call.whole = call.journal.path.stat().st_size
 
     @rule(which=st.integers(0, 3), reason=st.sampled_from(list(EndReason)))
     @precondition(lambda self: any(call.lives for call in self.calls))
     def end(self, which: int, reason: EndReason) -> None:
-        call = _one([call for call in self.calls if call.lives], which)
+        self._end(_one([call for call in self.calls if call.lives], which), reason)
+
+    def _end(self, call: _Call, reason: EndReason) -> None:
         ending = Ending(reason=reason, at=self.clock.now())
         if call.journal is not None:
             call.journal.append(Ended(at=ending.at, ending=ending))
@@ -405,9 +320,7 @@ class _Calls(RuleBasedStateMachine):
 
 
 async def _made(folder: Path, call: _Call) -> Journal:
-    journal = Journal.take(folder, opened(call.id))
-    call.whole = journal.path.stat().st_size
-    return journal
+    return Journal.take(folder, opened(call.id))
 
 
 def _turn(call: _Call, role: Role) -> TurnSpoken:
@@ -445,3 +358,4 @@ def test_every_final_turn_is_in_exactly_one_record(capsys: pytest.CaptureFixture
     counted = ", ".join(f"{count} {what}" for what, count in sorted(_Calls.counted.items()))
     tell(capsys, f"state machine: 0 final turns lost or twice; {counted}")
     assert _Calls.counted["turns that were judged"] > 0
+    assert _Calls.counted["attempts"] > 0

@@ -140,6 +140,8 @@ class Deliverer:
     async def _attempting(self) -> AsyncIterator[None]:
         """Have attempts run; leaving the context lets them end, notes them, gives up the rest."""
         failure: StoreError | None = None
+        for lane in self._lanes.values():
+            lane.closed = lane in self._parking.values()
         try:
             async with asyncio.TaskGroup() as self._group:
                 try:
