@@ -51,7 +51,7 @@ class Sizes:
     seconds: float = 20.0
 
 
-QUICK: Final = Sizes(calls=8, records=2000, seconds=5)
+QUICK: Final = Sizes(calls=8, records=2000, seconds=4)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Report:
 
     Attributes:
         storms: By name, with the ledger of each.
-        machine_steps: Whether the state machine held; None when it did not run.
+        machine_held: Whether the state machine held; None when it did not run.
     """
 
     seed: int
