@@ -25,6 +25,9 @@ __all__ = ["app"]
 
 _FAILED = 1
 
+# Who asks for ten thousand calls at once is no caller who hears nothing meanwhile.
+_PATIENCE_SECONDS = 30.0
+
 T = TypeVar("T")
 
 app = typer.Typer(
@@ -268,7 +271,7 @@ def _with_store(work: Callable[[Store], Awaitable[T]], *, make: bool = False) ->
         )
 
     async def run() -> T:
-        async with open_store(home, os.environ) as store:
+        async with open_store(home, os.environ, patience=_PATIENCE_SECONDS) as store:
             return await work(store)
 
     return asyncio.run(run())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from thirdring.store.delivery import DeliveryState, Endpoint
-from thirdring.store.replaying import Planned, Wanted
+from thirdring.store.replaying import AT_ONCE, Planned, Wanted
 from thirdring.store.store import Connection, Store, to_text
 
 __all__ = ["dismiss", "dismissible"]
@@ -19,21 +21,24 @@ async def dismissible(store: Store, wanted: Wanted, now: datetime) -> list[Plann
 async def dismiss(store: Store, wanted: Wanted, now: datetime) -> list[Planned]:
     """Dismiss dead letters, what is parked, and what waits for an endpoint that is not configured.
 
-    In one transaction. What may still be tried is left alone; a replay makes due again what was
-    dismissed.
+    In parts, for calls and couriers need the store meanwhile. What may still be tried is left
+    alone; a replay makes due again what was dismissed.
     """
+    found = await dismissible(store, wanted, now)
+    for start in range(0, len(found), AT_ONCE):
+        part = found[start : start + AT_ONCE]
+        await store.write(partial(_dismiss, part=part, now=to_text(now)))
+    return found
 
-    def work(connection: Connection) -> list[Planned]:
-        found = _found(connection, wanted, to_text(now))
-        connection.executemany(
-            # Not what somebody has made due meanwhile.
-            "UPDATE deliveries SET state = 'dismissed', due_at = NULL, settled_at = ?,"
-            " leased_by = NULL, leased_until = NULL WHERE call_id = ? AND sink = ? AND state = ?",
-            [(to_text(now), item.call_id, item.endpoint.sink, item.state) for item in found],
-        )
-        return found
 
-    return await store.write(work)
+def _dismiss(connection: Connection, part: Sequence[Planned], now: str) -> None:
+    connection.executemany(
+        # Not what somebody has made due or taken meanwhile.
+        "UPDATE deliveries SET state = 'dismissed', due_at = NULL, settled_at = ?,"
+        " leased_by = NULL, leased_until = NULL WHERE call_id = ? AND sink = ? AND state = ?"
+        " AND (leased_until IS NULL OR leased_until <= ?)",
+        [(now, item.call_id, item.endpoint.sink, item.state, now) for item in part],
+    )
 
 
 def _found(connection: Connection, wanted: Wanted, now: str) -> list[Planned]:

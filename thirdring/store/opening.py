@@ -15,15 +15,18 @@ _VARIABLE = "THIRDRING_STORE"
 _EXPECTED = "postgresql://user:password@host:5432/database, or nothing for SQLite"
 
 
-def open_store(home: Home, environ: Mapping[str, str]) -> Store:
+def open_store(home: Home, environ: Mapping[str, str], *, patience: float | None = None) -> Store:
     """Return the store; nothing is connected yet.
+
+    Args:
+        patience: How many seconds any one use may wait; as long as a caller, unless told otherwise.
 
     Raises:
         ConfigError: `THIRDRING_STORE` names no store, or one for which a package is missing.
     """
     url = environ.get(_VARIABLE)
     if not url:
-        return SqliteStore(home.store)
+        return SqliteStore(home.store, patience=patience)
     if not url.startswith(("postgresql://", "postgres://")):
         raise _problem("is not the URL of a store", _EXPECTED)
     try:
@@ -39,7 +42,7 @@ def open_store(home: Home, environ: Mapping[str, str]) -> Store:
             "cannot be understood",
             f"{_EXPECTED}; with %40 for @, %2F for / and so on in user and password",
         )
-    return PostgresqlStore(url)
+    return PostgresqlStore(url, patience=patience)
 
 
 def _problem(what: str, expected: str) -> ConfigError:

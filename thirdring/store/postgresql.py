@@ -62,8 +62,8 @@ def understood(url: str) -> bool:
 class PostgresqlStore(ThreadedStore):
     """The store in a PostgreSQL database."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
+    def __init__(self, url: str, *, patience: float | None = None) -> None:
+        super().__init__(patience)
         self._url = url
         parts = conninfo_to_dict(url)
         self._password = str(parts.get("password") or "")

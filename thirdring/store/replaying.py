@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -14,7 +15,10 @@ from thirdring.store.delivery import DeliveryState, Endpoint
 from thirdring.store.history import Selection
 from thirdring.store.store import Connection, Row, Store, to_text
 
-__all__ = ["Plan", "Planned", "Wanted", "plan", "replay"]
+__all__ = ["AT_ONCE", "Plan", "Planned", "Wanted", "plan", "replay"]
+
+AT_ONCE = 1000
+"""How many deliveries an operator changes in one transaction; that takes a fraction of a second."""
 
 _UNDELIVERED = frozenset({DeliveryState.DEAD, DeliveryState.PARKED})
 
@@ -72,35 +76,45 @@ async def plan(store: Store, wanted: Wanted, now: datetime) -> Plan:
 async def replay(store: Store, wanted: Wanted, now: datetime) -> Plan:
     """Make deliveries due at once, with a schedule of their own, the oldest call first.
 
-    In one transaction; again changes nothing but the time.
+    In parts, for calls and couriers need the store meanwhile. Who breaks off may ask again, which
+    changes nothing else but the time.
     """
+    found = await plan(store, wanted, now)
+    # The courier takes what is due longest.
+    due = [
+        (item, to_text(now + timedelta(microseconds=place)))
+        for place, item in enumerate(found.deliveries)
+    ]
+    for start in range(0, len(due), AT_ONCE):
+        part = due[start : start + AT_ONCE]
+        # With the last part: before it another 410 would park what is made due after that.
+        unparked = found.unparked if start + AT_ONCE >= len(due) else ()
+        await store.write(partial(_make_due, part=part, unparked=unparked, now=to_text(now)))
+    return found
 
-    def work(connection: Connection) -> Plan:
-        found = _plan(connection, wanted, to_text(now))
-        endpoints.known(connection, {item.endpoint for item in found.deliveries})
-        connection.executemany(
-            "UPDATE endpoints SET parked_at = NULL WHERE business = ? AND sink = ?",
-            found.unparked,
-        )
-        connection.executemany(
-            "INSERT INTO deliveries (call_id, sink, business, state, due_at)"
-            " VALUES (?, ?, ?, 'pending', ?) ON CONFLICT (call_id, sink) DO UPDATE SET"
-            " state = 'pending', attempts = 0, due_at = excluded.due_at, settled_at = NULL,"
-            " leased_by = NULL, leased_until = NULL",
-            [
-                (
-                    item.call_id,
-                    item.endpoint.sink,
-                    item.endpoint.business,
-                    # The courier takes what is due longest.
-                    to_text(now + timedelta(microseconds=place)),
-                )
-                for place, item in enumerate(found.deliveries)
-            ],
-        )
-        return found
 
-    return await store.write(work)
+def _make_due(
+    connection: Connection,
+    part: Sequence[tuple[Planned, str]],
+    unparked: Sequence[Endpoint],
+    now: str,
+) -> None:
+    endpoints.known(connection, {item.endpoint for item, _ in part})
+    connection.executemany(
+        "INSERT INTO deliveries (call_id, sink, business, state, due_at)"
+        " VALUES (?, ?, ?, 'pending', ?) ON CONFLICT (call_id, sink) DO UPDATE SET"
+        " state = 'pending', attempts = 0, due_at = excluded.due_at, settled_at = NULL,"
+        " leased_by = NULL, leased_until = NULL"
+        # Not what a courier has taken meanwhile.
+        " WHERE deliveries.leased_until IS NULL OR deliveries.leased_until <= ?",
+        [
+            (item.call_id, item.endpoint.sink, item.endpoint.business, due_at, now)
+            for item, due_at in part
+        ],
+    )
+    connection.executemany(
+        "UPDATE endpoints SET parked_at = NULL WHERE business = ? AND sink = ?", unparked
+    )
 
 
 def _plan(connection: Connection, wanted: Wanted, now: str) -> Plan:

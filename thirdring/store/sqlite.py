@@ -31,8 +31,8 @@ _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 class SqliteStore(ThreadedStore):
     """The store in a file of this machine."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
+    def __init__(self, path: Path, *, patience: float | None = None) -> None:
+        super().__init__(patience)
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._inode: int | None = None

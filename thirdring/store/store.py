@@ -60,7 +60,8 @@ class Store(Protocol):
     """A database that is connected to on first use, and again after a loss.
 
     Whatever goes wrong with it is a `StoreError`. Nobody waits longer than a few seconds for it
-    (`thirdring.store.threaded`), so that whoever talks on the phone can say something.
+    (`thirdring.store.threaded`), so that whoever talks on the phone can say something; operators,
+    who may ask for everything at once, wait longer.
     """
 
     async def connect(self) -> None:

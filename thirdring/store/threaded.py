@@ -19,7 +19,7 @@ __all__ = ["Deadline", "ThreadedStore", "migrations"]
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 4.0
-"""How long any one use of the store may wait, for its turn, a lock or an answer."""
+"""How long any one use of the store may wait, for its turn, a lock or an answer, in a call."""
 
 GRACE_SECONDS = 0.5
 """How much later even a database that says nothing at all is given up."""
@@ -41,9 +41,13 @@ class ThreadedStore(ABC):
 
     Not in the threads of `asyncio.to_thread`: while the database keeps us waiting, those have
     journals to write. One thread also lets the users of one connection take turns.
+
+    Args:
+        patience: How many seconds any one use may wait; as long as a caller, unless told otherwise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float | None = None) -> None:
+        self._given_patience = patience
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._closed = False
 
@@ -58,10 +62,14 @@ class ThreadedStore(ABC):
     ) -> None:
         await self.close()
 
+    @property
+    def _patience(self) -> float:
+        return PATIENCE_SECONDS if self._given_patience is None else self._given_patience
+
     async def connect(self) -> None:
         """Connect now; see `Store`."""
         # Without the last limit: an old database may take its time to be brought up to date.
-        deadline = Deadline(PATIENCE_SECONDS)
+        deadline = Deadline(self._patience)
         await self._in_thread(lambda: self._transact(_nothing, deadline, writes=False))
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -83,8 +91,8 @@ class ThreadedStore(ABC):
                 self._interrupt()
 
     async def _use(self, work: Callable[[Connection], T], *, writes: bool) -> T:
-        deadline = Deadline(PATIENCE_SECONDS)
-        limit = asyncio.timeout(PATIENCE_SECONDS + GRACE_SECONDS)
+        deadline = Deadline(self._patience)
+        limit = asyncio.timeout(self._patience + GRACE_SECONDS)
         try:
             async with limit:
                 return await self._in_thread(lambda: self._transact(work, deadline, writes=writes))
