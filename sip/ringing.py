@@ -187,10 +187,11 @@ class RingingCalls:
 
     async def watch(self, patience: Patience) -> None:
         """Find calls whose joining nobody told us of, and end those of whose end nobody does."""
-        surveyed = False
+        surveyed, complain = False, True
         while True:
             try:
-                surveyed = surveyed or await self._survey()
+                surveyed = surveyed or await self._survey(complain=complain)
+                complain = False
                 for room in {call.room for call in self._calls.values()}:
                     async with self._turn(room):
                         await self._look(room, patience)
@@ -337,7 +338,7 @@ class RingingCalls:
 
     # --- What livekit-server says when it is asked.
 
-    async def _survey(self) -> bool:
+    async def _survey(self, *, complain: bool) -> bool:
         """Look into every room once; False when livekit-server cannot be asked."""
         try:
             for room in await self._attendance.rooms():
@@ -345,7 +346,9 @@ class RingingCalls:
                     for participant in filter(is_call, await self._attendance.look(room)):
                         await self._open(room, participant)
         except OUT_OF_REACH as error:
-            logger.info("livekit-server cannot be asked for its rooms: %s", error or "no answer")
+            if complain:
+                why = error or "no answer"
+                logger.warning("livekit-server cannot be asked for its rooms, tried again: %s", why)
             return False
         return True
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -132,6 +134,8 @@ class _Receiver:
         self._calls = calls
         self._clock = clock
         self._seen = _Seen()
+        self._refusals = 0
+        self._said_at = -math.inf
 
     async def receive(self, request: web.Request) -> web.Response:
         """Answer one event: 200 once all that follows from it is on disk."""
@@ -141,7 +145,7 @@ class _Receiver:
         now = self._clock.now()
         # Not as a datetime: the number may be of any year.
         if abs(now.timestamp() - event.created_at) > _VALIDITY.total_seconds():
-            raise _refused("it was made at another time; are the clocks of both machines right?")
+            raise self._refused("it is of another time; are the clocks of both machines right?")
         if not self._seen.is_new(event.id, now):
             return web.Response(text="seen")
         try:
@@ -157,7 +161,7 @@ class _Receiver:
         try:
             self._verifier.verify(token)
         except Exception as error:  # the SDK lets all that PyJWT raises through, and more
-            raise _refused(str(error) or type(error).__name__) from error
+            raise self._refused(str(error) or type(error).__name__) from error
 
     def _parse(self, body: bytes, token: str) -> api.WebhookEvent:
         try:
@@ -165,10 +169,22 @@ class _Receiver:
         except (ParseError, RecursionError, UnicodeDecodeError) as error:
             raise web.HTTPBadRequest(text="this is no event of LiveKit") from error
         except Exception as error:  # "hash mismatch" is a bare one
-            raise _refused(str(error) or type(error).__name__) from error
+            raise self._refused(str(error) or type(error).__name__) from error
         if not event.id or not event.event or event.created_at <= 0:
             raise web.HTTPBadRequest(text="an event has a name, an id and a time")
         return event
+
+    def _refused(self, why: str) -> web.HTTPUnauthorized:
+        self._refusals += 1
+        # Whoever sends many of them shall not fill the disk with our log.
+        if time.monotonic() - self._said_at >= 1:
+            self._said_at = time.monotonic()
+            logger.warning(
+                "an event that says to be of livekit-server is refused, %d so far: %s",
+                self._refusals,
+                why,
+            )
+        return web.HTTPUnauthorized(text="not signed with our key for this body and time")
 
 
 async def _body(request: web.Request) -> bytes:
@@ -177,11 +193,6 @@ async def _body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
-
-
-def _refused(why: str) -> web.HTTPUnauthorized:
-    logger.warning("an event that says to be of livekit-server is refused: %s", why)
-    return web.HTTPUnauthorized(text="not signed with our key for this body and time")
 
 
 class _Seen:

@@ -13,7 +13,7 @@ from livekit import api, rtc
 from sip.inbound import JOURNAL_ATTRIBUTE
 from sip.ringing import Patience
 from tests.peers.room_phone import room_phone
-from tests.peers.server_events import caller, collected, listening, taken
+from tests.peers.server_events import agent, caller, collected, listening, taken
 from thirdring.access import LiveKitAccess
 from thirdring.calls import EndReason
 from thirdring.home import ATTRIBUTE, Home
@@ -88,6 +88,19 @@ async def test_a_job_that_came_while_nobody_listened_keeps_the_call(home: Home) 
         await events.tell("participant_left", caller("SCL_1"))
         assert not read(journal(home)).ended
     await job.close()
+
+
+async def test_an_agent_of_another_home_of_which_nothing_more_is_heard_has_the_call(
+    home: Home,
+) -> None:
+    """Where the event of its leaving was lost it may have a journal: n=0 second records."""
+    async with listening(home) as events:
+        await events.tell("participant_joined", caller("SCL_1"))
+        await events.tell("participant_joined", agent("f" * 32))
+        await events.tell("participant_left", caller("SCL_1"))
+        await events.tell("room_finished")
+        assert await collected(home) == []
+        assert list(home.journals.iterdir()) == []
 
 
 async def test_a_server_that_is_gone_for_long_ends_the_call(home: Home) -> None:

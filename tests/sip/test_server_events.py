@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -88,6 +89,17 @@ async def test_who_is_not_our_server_is_refused(
 async def test_without_a_token_nobody_is_heard(events: Events, header: str) -> None:
     """401, whatever else stands there."""
     assert await events.post(events.event("participant_joined", caller("SCL_1")), header) == 401
+
+
+async def test_many_refusals_are_few_lines_of_the_log(
+    events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At most one a second, with how many there were; n=50 refusals."""
+    began = time.monotonic()
+    for _ in range(50):
+        assert await events.post(b"{}", "Bearer nonsense") == 401
+    lines = [record for record in caplog.records if "is refused" in record.message]
+    assert 1 <= len(lines) <= 1 + time.monotonic() - began
 
 
 @pytest.mark.parametrize(
@@ -348,18 +360,6 @@ async def test_an_agent_of_another_home_that_dies_before_its_journal_leaves_the_
     (record,) = await collected(home)
     assert record.ending.reason is EndReason.ABANDONED
     assert record.ending.detail == "the caller left; the agent that came did not take the call"
-
-
-async def test_an_agent_of_another_home_of_which_nothing_more_is_heard_has_the_call(
-    events: Events, home: Home
-) -> None:
-    """Where the event of its leaving was lost it may have a journal: n=0 second records."""
-    await events.tell("participant_joined", caller("SCL_1"))
-    await events.tell("participant_joined", agent("f" * 32))
-    await events.tell("participant_left", caller("SCL_1"))
-    await events.tell("room_finished")
-    assert await collected(home) == []
-    assert list(home.journals.iterdir()) == []
 
 
 # --- Faults.

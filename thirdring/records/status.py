@@ -105,7 +105,10 @@ class Status:
 
 def _problems_of(queue: Queue, now: datetime, longest_wait: timedelta) -> Iterator[str]:
     if queue.state is DeliveryState.DEAD:
-        yield f"{_named(queue.endpoint)}: {queue.count} dead letter(s), see `records dead`"
+        yield (
+            f"{_named(queue.endpoint)}: {queue.count} dead letter(s), see `records dead`, then"
+            " `records replay` or `records dismiss`"
+        )
     if queue.state is DeliveryState.PENDING and now - queue.oldest_at > longest_wait:
         yield (
             f"{_named(queue.endpoint)}: {queue.count} record(s) wait, the oldest of a call that"

@@ -97,7 +97,10 @@ async def test_dead_letters_and_long_waits_are_problems(home: Home) -> None:
     assert not any("record(s) wait" in line for line in found["problems"])
     await settle(home, DeliveryState.DEAD, "call-1")
     _, found = status(home, "--max-wait", "9999w")
-    assert "riverside_clinic/webhook: 1 dead letter(s), see `records dead`" in found["problems"]
+    assert (
+        "riverside_clinic/webhook: 1 dead letter(s), see `records dead`, then `records replay` or"
+        " `records dismiss`" in found["problems"]
+    )
 
 
 async def test_journals_that_nobody_takes_are_a_problem(home: Home) -> None:
