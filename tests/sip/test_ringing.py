@@ -155,3 +155,21 @@ async def test_without_any_event_an_agent_is_found(
     contents = read(journal(home))
     assert (contents.job is not None, contents.elsewhere) == (ours, not ours)
     assert len(await collected(home)) == ours
+
+
+@pytest.mark.server
+async def test_an_agent_of_another_home_that_is_gone_without_an_event_has_the_call(
+    home: Home, livekit: dict[str, str]
+) -> None:
+    """Nobody is in the room any more: what became of its journal is for that home to say."""
+    room = "no-farewell"
+    async with (
+        room_phone(livekit, room, attributes=PHONE, metadata=None) as phone,
+        listening(home, livekit, QUICK) as events,
+    ):
+        await until_held(home, True)
+        await events.of(room).tell("participant_joined", agent("f" * 32))
+        await phone.room.disconnect()
+        await until_held(home, False)
+    assert read(journal(home)).elsewhere
+    assert await collected(home) == []
