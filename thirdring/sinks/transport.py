@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
@@ -84,6 +84,28 @@ class GuardedClient(httpx.AsyncClient):
         """Judge the URL as it was written: httpx mends what others would read in another way."""
         check_url(str(url), self._allowed)
         return super().build_request(method, url, **more)
+
+    @asynccontextmanager
+    async def posting(
+        self, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        """Post once and yield the answer, of which nothing has been read but its head.
+
+        As `stream` does, without what httpx adds for those who log in, follow redirects or keep
+        cookies: a fifth of all that a delivery costs.
+
+        Raises:
+            EgressRefused: Nothing may be sent there.
+            httpx.HTTPError: It did not come about.
+        """
+        check_url(url, self._allowed)
+        limits = {"timeout": self.timeout.as_dict()}
+        request = httpx.Request("POST", url, content=body, headers=headers, extensions=limits)
+        response = await self._transport_for_url(request.url).handle_async_request(request)
+        try:
+            yield response
+        finally:
+            await response.aclose()
 
 
 class _GuardedTransport(httpx.AsyncHTTPTransport):

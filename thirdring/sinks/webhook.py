@@ -79,9 +79,7 @@ class WebhookSink:
             }
             async with (
                 asyncio.timeout(self.timeout),
-                self.client.stream(
-                    "POST", self.endpoint.url, content=body, headers=headers
-                ) as response,
+                self.client.posting(self.endpoint.url, body, headers) as response,
             ):
                 answer = _judge(response, now)
                 await _read_a_little(response)
