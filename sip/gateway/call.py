@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -177,20 +176,27 @@ class BridgedCall:
         return wait is _Wait.HEARD
 
     async def _wait_for_agent(self) -> _Wait:
-        """Wait for the agent's audio, but not for that of a job that has died."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.agent):
-                while not await self._heard_within(_JOB_CHECK):
-                    if await self._journal.job_has_died():
-                        return _Wait.LOST
-                return _Wait.HEARD
-        return _Wait.LATE
+        """Wait for the agent's audio, but not for that of a job that has died.
 
-    async def _heard_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                return await self._audible.wait()
-        return False
+        A disk that hangs keeps us from seeing the one, not from hearing the other.
+        """
+        heard = asyncio.create_task(self._audible.wait())
+        lost = asyncio.create_task(self._lose_job())
+        try:
+            first = asyncio.FIRST_COMPLETED
+            done, _ = await asyncio.wait(
+                {heard, lost}, timeout=self._patience.agent, return_when=first
+            )
+        finally:
+            heard.cancel()
+            lost.cancel()
+        if heard in done:
+            return _Wait.HEARD
+        return _Wait.LOST if lost in done else _Wait.LATE
+
+    async def _lose_job(self) -> None:
+        while not await self._journal.job_has_died():  # noqa: ASYNC110 - processes tell no events
+            await asyncio.sleep(_JOB_CHECK)
 
     async def _until_alone(self) -> None:
         """Wait until nobody to talk to was in the room for a while."""

@@ -31,6 +31,9 @@ _SOURCE_WAIT: Final = 0.5
 _RECORD_WAIT: Final = 1.0
 """How long a caller who is refused may hear it ring because the disk is slow."""
 
+_REJECT_WAIT: Final = 1.0
+"""A stack that ends tells nobody what became of its last commands."""
+
 _UNSEEN: Final = "its INVITE is longer than 8 kB, and where it came from cannot be seen"
 
 
@@ -52,6 +55,8 @@ class Desk:
 
     Attributes:
         calls: Where each call has its task.
+        refusals: Where those have theirs that come while the gateway stops.
+        stopping: Whether it does.
         admitted: The calls that were let in; those that are over count no more.
     """
 
@@ -63,6 +68,8 @@ class Desk:
     patience: Patience
     core: Core
     calls: asyncio.TaskGroup
+    refusals: asyncio.TaskGroup
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     admitted: set[baresip.Call] = field(default_factory=set)
 
     def take(self, business: Business, line: Line, sip: baresip.Call) -> None:
@@ -79,12 +86,13 @@ class Desk:
             patience=self.patience,
             core=self.core,
         )
-        self.calls.create_task(self._admit(sip, call, journal, masked(invited.caller)))
+        group = self.refusals if self.stopping.is_set() else self.calls
+        group.create_task(self._admit(sip, call, journal, masked(invited.caller)))
 
     async def _admit(
         self, sip: baresip.Call, call: BridgedCall, journal: CallJournal, caller: str
     ) -> None:
-        origin = await self.trace.of(sip.call_id, timeout=_SOURCE_WAIT)
+        origin = await self._origin(sip)
         if not is_allowed(origin.sources, self.networks, listening=self.gateway.host):
             why = "its address is not in gateway.allowed_addresses" if origin.sources else _UNSEEN
             sources = sorted(map(str, origin.sources))
@@ -92,8 +100,11 @@ class Desk:
                 "gateway refused a call: %s", why, extra={"sources": sources, "caller": caller}
             )
             await _reject(sip)
+        elif self.stopping.is_set():
+            await self._refuse(sip, journal, caller, "gateway stopped")
         elif not self._has_room_for(sip):
-            await self._refuse(sip, journal, caller)
+            why = f"all {self.gateway.max_calls} lines are busy"
+            await self._refuse(sip, journal, caller, why)
         else:
             _warn_of_nat(origin, caller)
             try:
@@ -102,6 +113,14 @@ class Desk:
             finally:
                 self.admitted.discard(sip)
 
+    async def _origin(self, sip: baresip.Call) -> Origin:
+        looking = asyncio.ensure_future(self.trace.of(sip.call_id, timeout=_SOURCE_WAIT))
+        try:
+            return await asyncio.shield(looking)
+        except asyncio.CancelledError:
+            # The gateway stops: a call that may come in leaves its record first.
+            return await looking
+
     def _has_room_for(self, sip: baresip.Call) -> bool:
         busy = sum(one.state is not CallState.CLOSED for one in self.admitted)
         if busy >= self.gateway.max_calls:
@@ -109,8 +128,7 @@ class Desk:
         self.admitted.add(sip)
         return True
 
-    async def _refuse(self, sip: baresip.Call, journal: CallJournal, caller: str) -> None:
-        why = f"all {self.gateway.max_calls} lines are busy"
+    async def _refuse(self, sip: baresip.Call, journal: CallJournal, caller: str, why: str) -> None:
         logger.warning("gateway refused a call: %s", why, extra={"caller": caller})
         try:
             await asyncio.wait({journal.open()}, timeout=_RECORD_WAIT)
@@ -121,9 +139,10 @@ class Desk:
 
 async def _reject(sip: baresip.Call) -> None:
     try:
-        await sip.reject()
-    except BaresipError as error:
-        logger.debug("refused call was gone: %s", error)
+        async with asyncio.timeout(_REJECT_WAIT):
+            await sip.reject()
+    except (BaresipError, TimeoutError) as error:
+        logger.debug("refused call was gone: %r", error)
 
 
 def _warn_of_nat(origin: Origin, caller: str) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from sip.gateway.invitation import CallStatus, Invitation
@@ -18,7 +21,7 @@ from thirdring.calls import Ending
 from thirdring.clock import Clock
 from thirdring.errors import CallTaken
 from thirdring.home import Home
-from thirdring.journal import Opened, Ringing, Writer, read
+from thirdring.journal import Opened, Ringing, Writer, file_name, read
 from thirdring.journal.locks import Lock
 from thirdring.settings import Business, Line
 
@@ -47,7 +50,9 @@ class CallJournal:
         self._home = home
         self._clock = clock
         self._opened = opened
+        self._path = home.journals / file_name(opened.leg.call_id)
         self._ringing: Ringing | None = None
+        self._has_journal = False
         self._elsewhere = False
         self._buried: Writer | None = None
         self._taken_by: Writer | None = None
@@ -61,6 +66,7 @@ class CallJournal:
         attributes = invitation.attributes(CallStatus.RINGING)
         opened = Opened(
             at=clock.now(),
+            monotonic=time.monotonic(),
             leg=phone_leg(invitation.identity, attributes, otherwise=invitation.room),
             business=business.slug,
             line=line.number,
@@ -81,7 +87,11 @@ class CallJournal:
 
     async def job_has_died(self) -> bool:
         """Tell, once of each, whether the process of the job that took the journal is gone."""
-        return await asyncio.shield(self._then(self._bury()))
+        job = await asyncio.shield(self._then(self._job()))
+        if job is None or job.alive or job.writer == self._buried:
+            return False
+        self._buried = job.writer
+        return True
 
     def job_is_gone(self) -> bool:
         """Tell whether the process of the job that has had the call since the answer is dead."""
@@ -108,29 +118,32 @@ class CallJournal:
         return task
 
     async def _open(self) -> None:
-        self._ringing = await self._done(
-            "cannot be opened", lambda: Ringing.open(self._home.journals, self._opened)
-        )
+        self._ringing = await self._done("cannot be opened", self._ring)
 
-    async def _job(self, ringing: Ringing) -> _Job | None:
-        return await self._done("cannot be read", lambda: _job_of(ringing))
+    def _ring(self) -> Ringing | None:
+        try:
+            ringing: Ringing | None = Ringing.open(self._home.journals, self._opened)
+        except CallTaken:
+            # The job was faster, and may die while it rings as any other.
+            ringing = Ringing.join(self._path)
+        self._has_journal = True
+        return ringing
 
-    async def _bury(self) -> bool:
-        job = None if self._ringing is None else await self._job(self._ringing)
-        if job is None or job.alive or job.writer == self._buried:
-            return False
-        self._buried = job.writer
-        return True
+    async def _job(self) -> _Job | None:
+        return await self._done("cannot be read", lambda: _job_of(self._path))
 
     async def _release(self) -> None:
-        ringing = self._ringing
-        job = None if ringing is None else await self._job(ringing)
+        job = await self._job()
         # A job that could not write, or an agent that is none of ours, leaves the ending to us.
-        if ringing is not None and job is not None and job.alive:
-            self._ringing, self._taken_by = None, job.writer
+        if job is None or not job.alive:
+            return
+        ringing, self._ringing, self._taken_by = self._ringing, None, job.writer
+        if ringing is not None:
             await self._done("cannot be released", ringing.release)
 
     async def _over(self, departure: Departure) -> None:
+        if not self._has_journal and not self._elsewhere:
+            await asyncio.to_thread(self._ring_late)
         ringing, self._ringing = self._ringing, None
         if ringing is None:
             return
@@ -141,12 +154,16 @@ class CallJournal:
         ending = Ending(reason=reason, at=self._clock.now(), detail=detail)
         await self._done("cannot be ended", lambda: ringing.end(ending))
 
+    def _ring_late(self) -> None:
+        """Try once more what failed at the INVITE, and was logged then: the disk may work again."""
+        archived = self._home.archive / self._path.name
+        with suppress(OSError, CallTaken):  # taken: by a job that could write before the end
+            if not archived.exists():
+                self._ringing = Ringing.open(self._home.journals, self._opened)
+
     async def _done(self, failure: str, work: Callable[[], _Value]) -> _Value | None:
         try:
             return await asyncio.to_thread(work)
-        except CallTaken:
-            # The job was faster: it has made a journal of its own.
-            return None
         except Exception:
             logger.exception(
                 "the journal of a call %s; the call goes on, its record may be missing. Check the "
@@ -158,12 +175,14 @@ class CallJournal:
             return None
 
 
-def _job_of(ringing: Ringing) -> _Job | None:
-    contents = read(ringing.path)
+def _job_of(path: Path) -> _Job | None:
+    if not path.exists():  # it could not be opened, or has been archived
+        return None
+    contents = read(path)
     writer = contents.job
     if writer is None or contents.ended:
         return None if writer is None else _Job(writer, alive=True)
-    lock = Lock.take(ringing.path)
+    lock = Lock.take(path)
     if lock is None:
         # A forked child that lives longer keeps the lock.
         return _Job(writer, alive=not writer.is_certainly_dead())

@@ -74,17 +74,22 @@ async def serve(
             api.LiveKitAPI(
                 access.url, access.api_key, access.api_secret.get_secret_value()
             ) as server,
+            # The stack takes calls until it has ended.
+            asyncio.TaskGroup() as refusals,
             _stack(gateway, address, patience, trace, at_once) as (runtime, core),
             asyncio.TaskGroup() as calls,
         ):
             calls.create_task(follow_interfaces(core))
             rooms = Rooms(access, server, home.id)
-            desk = Desk(gateway, networks, rooms, records, trace, patience, core, calls)
+            desk = Desk(gateway, networks, rooms, records, trace, patience, core, calls, refusals)
             await _register(runtime, address, lines, desk.take)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
                 on_ready(address)
-            await _death(runtime)
+            try:
+                await _death(runtime)
+            finally:
+                desk.stopping.set()
     except* PartError as group:
         failure = PartError("; ".join(str(error) for error in group.exceptions))
     if failure is not None:

@@ -33,11 +33,11 @@ def file_name(call_id: str) -> str:
 
 
 def stamped(opened: Opened, role: Literal["gateway", "job"]) -> Opened:
-    """Return `opened` as it is written: now, and by this process unless it says by whom."""
+    """Return `opened` as it is written: by this process, now, unless it says else."""
     return opened.model_copy(
         update={
             "offset": 0.0,
-            "monotonic": time.monotonic(),
+            "monotonic": time.monotonic() if opened.monotonic is None else opened.monotonic,
             "boot": boot_id(),
             "writer": opened.writer or Writer.here(role),
         }

@@ -95,6 +95,31 @@ class Ringing:
         lock.say(Writer.here(role))
         return cls(path, opened, lock)
 
+    @classmethod
+    def join(cls, path: Path, role: Literal["gateway", "courier"] = "gateway") -> Self | None:
+        """Hold a call that rings here, and whose journal its job has made first.
+
+        Returns:
+            None when the call is over, or another process rings for it.
+
+        Raises:
+            OSError: The folder cannot be written.
+            JournalError: The journal cannot be read.
+        """
+        lock = Lock.take(ringing_path(path), patience=PATIENCE_SECONDS, make=True)
+        if lock is None:
+            return None
+        try:
+            contents = read(path) if path.exists() else None
+        except BaseException:
+            lock.release(remove=True)
+            raise
+        if contents is None or contents.opened is None or contents.ended:
+            lock.release(remove=True)
+            return None
+        lock.say(Writer.here(role))
+        return cls(path, contents.opened, lock)
+
     def release(self) -> None:
         """Leave the call to the job that has it; without one the Courier calls it interrupted."""
         self._lock.release(remove=True)

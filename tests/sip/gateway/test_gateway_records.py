@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from livekit import api, rtc
 from pydantic import SecretStr
 
 from sip.gateway import Patience
+from sip.gateway.trace import InviteTrace, Origin
 from tests.parity.gateway_process import spawned_gateway
 from tests.sip.gateway.conftest import LINE, RunGateway
 from tests.sip.gateway.ledger import journals, record_of
@@ -21,6 +24,7 @@ from thirdring.access import LiveKitAccess
 from thirdring.calls import EndedBy, EndReason
 from thirdring.home import Home
 from thirdring.journal import Elsewhere, Opened, Ringing
+from thirdring.journal.locks import Lock
 from thirdring.record import build
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(60)]
@@ -145,6 +149,84 @@ async def test_a_gateway_that_goes_while_it_rings_leaves_a_record(
         assert record.ending.detail == "gateway stopped"
     else:
         assert record.ending.reason is EndReason.INTERRUPTED
+
+
+async def test_a_call_that_comes_while_the_gateway_stops_leaves_a_record(
+    run_gateway: RunGateway, server: api.LiveKitAPI, access: LiveKitAccess, home: Home
+) -> None:
+    """As long as it takes leave of others it is refused in order, and so the record says."""
+    async with AsyncExitStack() as running:
+        address = await running.enter_async_context(run_gateway(home=home))
+        gateway = (address.host, address.port)
+        async with (
+            calling_from("127.0.0.1", gateway, caller="+12025550169") as phone,
+            calling_from("127.0.0.1", gateway, caller="+12025550170") as late,
+        ):
+            phone.invite(LINE)
+            async with agent_for(server, access, phone.caller):
+                await phone.final()
+                (path,) = home.journals.glob("*.jsonl")
+                lock = Lock.take(path)
+                assert lock is not None
+                with lock:  # which keeps the gateway from its end for as long as its patience
+                    stopping = asyncio.create_task(running.aclose())
+                    await phone.until(method="BYE")
+                    late.invite(LINE)
+                    assert (await late.final()).status == 486
+                    await stopping
+    records = [build(contents.entries) for contents in journals(home)]
+    (record,) = [one for one in records if one.sip_call_id == late.call_id]
+    assert (record.ending.reason, record.ending.detail) == (EndReason.REFUSED, "gateway stopped")
+
+
+async def test_a_gateway_that_stops_at_the_invite_leaves_a_record(
+    run_gateway: RunGateway, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not known yet where the call came from: that is awaited."""
+    asked, may_know, known = asyncio.Event(), asyncio.Event(), InviteTrace.of
+
+    async def late(self: InviteTrace, call_id: str | None, *, timeout: float) -> Origin:
+        asked.set()
+        await may_know.wait()
+        return await known(self, call_id, timeout=timeout)
+
+    monkeypatch.setattr(InviteTrace, "of", late)
+    async with AsyncExitStack() as running:
+        address = await running.enter_async_context(run_gateway(home=home))
+        async with calling_from("127.0.0.1", (address.host, address.port)) as phone:
+            phone.invite(LINE)
+            await asked.wait()
+            stopping = asyncio.create_task(running.aclose())
+            asyncio.get_running_loop().call_later(0.05, may_know.set)
+            await phone.final()
+            await stopping
+    (contents,) = journals(home)
+    assert build(contents.entries).ending.detail == "gateway stopped"
+
+
+async def test_a_disk_that_hangs_keeps_nobody_from_an_agent_who_is_there(
+    run_gateway: RunGateway,
+    server: api.LiveKitAPI,
+    access: LiveKitAccess,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The journal cannot be opened for as long as the call rings: it is answered all the same."""
+    works = threading.Event()
+
+    def hang(*_: object) -> NoReturn:
+        works.wait(30)
+        raise OSError("it hung")
+
+    monkeypatch.setattr(Ringing, "open", hang)
+    async with run_gateway(home=home, patience=Patience(agent=25)) as address:
+        gateway = (address.host, address.port)
+        async with calling_from("127.0.0.1", gateway, caller="+12025550171") as phone:
+            phone.invite(LINE)
+            async with agent_for(server, access, phone.caller):
+                assert (await phone.final(timeout=15)).status == 200
+                works.set()
+                phone.bye()
 
 
 async def test_an_agent_without_a_journal_leaves_the_ending_to_the_gateway(

@@ -25,6 +25,7 @@ from thirdring.journal import (
     Ringing,
     Writer,
     claim,
+    file_name,
     is_owned,
     line,
     read,
@@ -277,6 +278,21 @@ def test_a_restarted_courier_goes_on_ringing(tmp_path: Path) -> None:
     gateway.leave()
     assert Ringing.adopt(gateway.path) is None
     assert Ringing.adopt(tmp_path / "nothing.jsonl") is None
+
+
+async def test_who_comes_after_the_job_holds_the_call_for_the_next_one(tmp_path: Path) -> None:
+    """As long as the call rings and nobody else does; of one that is over there is nothing left."""
+    path = tmp_path / file_name("call-1")
+    assert Ringing.join(path) is None
+    async with Journal.create(tmp_path, opened()):
+        ringing = Ringing.join(path)
+        assert ringing is not None
+        assert Ringing.join(path) is None
+    assert not claimable(path)
+    assert ringing.end(GONE)
+    assert claimable(path)
+    assert Ringing.join(path) is None
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_writer_is_dead_only_where_that_is_certain(tmp_path: Path) -> None:
