@@ -136,7 +136,7 @@ def build(entries: Sequence[Entry]) -> Record:
     entries = _up_to_the_ending(entries)
     route = next((e for e in reversed(entries) if isinstance(e, HandedOver)), opened)
     answered = next((entry for entry in entries if isinstance(entry, Answered)), None)
-    ended_at, ended_offset, ending = _ending(entries[-1])
+    ended_at, ended_offset, ending = _ending(opened, entries)
     turns = [entry.turn for entry in entries if isinstance(entry, TurnSpoken)]
     totals = {e.usage.model: e.usage for e in entries if isinstance(e, UsageCounted)}
     return Record(
@@ -204,15 +204,23 @@ def _up_to_the_ending(entries: Sequence[Entry]) -> Sequence[Entry]:
     return entries
 
 
-def _ending(last: Entry) -> tuple[datetime, float | None, RecordEnding]:
-    """Return when a call ended, by both clocks, and why; without an `Ended` its job has died."""
+def _ending(
+    opened: Opened, entries: Sequence[Entry]
+) -> tuple[datetime, float | None, RecordEnding]:
+    """Return when a call ended, by both clocks, and why; without an `Ended` somebody has died."""
+    last = entries[-1]
     if isinstance(last, Ended):
         ending = last.ending
         told = RecordEnding(reason=ending.reason, by=ended_by(ending.reason), detail=ending.detail)
         return ending.at, ending.offset, told
+    detail = "the job died before the call had ended"
+    writer = opened.writer
+    taken = any(isinstance(entry, HandedOver) for entry in entries)
+    if writer is not None and writer.role != "job" and not taken:
+        detail = f"the {writer.role} died, or its disk failed, before a job had the call"
     interrupted = RecordEnding(
         reason=EndReason.INTERRUPTED,
         by=ended_by(EndReason.INTERRUPTED),
-        detail="the job died before the call had ended",
+        detail=detail,
     )
     return last.at, last.offset, interrupted

@@ -54,6 +54,7 @@ class Recorder:
         self._unfinished: dict[str | None, tuple[str, float]] = {}
         self._understood = asyncio.Event()
         self._understood.set()
+        self._speaks = False
         self._tools: dict[str, ToolUse] = {}
         self._unanswered_since: float | None = None
         self._reply: tuple[float, float] | None = None
@@ -82,7 +83,11 @@ class Recorder:
         return self._understood.is_set()
 
     async def understood(self, seconds: float) -> None:
-        """Wait until all that the caller has said is written down; `seconds` at most."""
+        """Wait until all that the caller has said is written down; `seconds` at most.
+
+        They are gone: nothing more is to come.
+        """
+        self._speaks = False
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._understood.wait()
@@ -126,7 +131,8 @@ class Recorder:
         text = event.transcript.strip()
         if event.is_final:
             self._unfinished.pop(event.item_id, None)
-            self._understood.set()
+            if not self._speaks:  # else it is what they had said before
+                self._understood.set()
         elif text:
             began = self._speech_began_at or event.created_at
             _, began = self._unfinished.get(event.item_id, ("", began))
@@ -174,6 +180,7 @@ class Recorder:
                 self._append(UsageCounted(at=self._clock.now(), usage=usage))
 
     def _on_user_state(self, event: UserStateChangedEvent) -> None:
+        self._speaks = event.new_state == "speaking"
         if event.new_state == "speaking":
             self._speech_began_at = event.created_at
             self._understood.clear()

@@ -78,6 +78,14 @@ def test_a_call_without_an_ending_was_interrupted() -> None:
     assert (record.ended_at, record.duration_seconds) == (at(3), 2.0)
 
 
+def test_an_interrupted_call_says_who_died() -> None:
+    """Of a call that no job took it is not said that its job has died."""
+    rings = opened().model_copy(update={"writer": Writer.here("gateway")})
+    untaken, had = build((rings,)).ending, build((rings, taken("one"))).ending
+    assert untaken.detail == "the gateway died, or its disk failed, before a job had the call"
+    assert had.detail == "the job died before the call had ended"
+
+
 def test_the_job_that_took_the_call_says_what_it_was() -> None:
     """What was known at the INVITE is replaced by what the last job found out."""
     first = opened(business=None).model_copy(update={"line": None, "workflow": None})

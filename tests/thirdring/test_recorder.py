@@ -295,6 +295,19 @@ async def test_who_has_spoken_is_understood_when_it_is_written_down(reported: Re
     assert reported.recorder.has_understood
 
 
+def test_what_was_said_before_does_not_stand_for_what_is_being_said(reported: Reported) -> None:
+    """The words of one sentence come while the next is spoken: that one is not understood yet."""
+    begins = UserStateChangedEvent(old_state="listening", new_state="speaking")
+    reported.session.emit("user_state_changed", begins)
+    reported.caller_stops(3)
+    reported.session.emit("user_state_changed", begins)
+    reported.hears("Never mind.", final=True)
+    assert not reported.recorder.has_understood
+    reported.caller_stops(4)
+    reported.hears("I will call again.", "i2", final=True)
+    assert reported.recorder.has_understood
+
+
 def test_usage_is_written_when_it_has_changed(reported: Reported) -> None:
     """It is reported after every item; each model's new totals are written, once."""
     model = LLMModelUsage(provider="openai", model="m", input_tokens=5, output_audio_tokens=2)
