@@ -23,7 +23,7 @@ from thirdring.calls import EndReason
 from thirdring.journal import read
 from thirdring.record import Record
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
 
 async def held_and_resumed(stack: Stack) -> str:
