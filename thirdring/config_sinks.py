@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,6 +17,13 @@ from thirdring.settings import FileSettings, MongoSettings, SinkSettings, Webhoo
 
 __all__ = ["SinksFile", "WebhookFile", "is_mongodb_url"]
 
+# What a home folder has already: records in there would be taken for journals, or break the store.
+_OWN: Final = frozenset(
+    (
+        *("archive", "courier.lock", "courier.sock", "id", "journals", "logs"),
+        *("store.db", "store.db-shm", "store.db-wal"),
+    )
+)
 _COLLECTION: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,119}")
 _DATABASE: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
@@ -36,6 +44,8 @@ def _webhook_secret(text: str) -> str:
 def _file_path(text: str) -> str:
     if not text or "\0" in text or Path(text).name in ("", ".."):
         raise wrong("names no file", "a path such as records.jsonl")
+    if os.path.normpath(text).split("/")[0] in _OWN:
+        raise wrong("is a place of Thirdring's own", "a path such as records.jsonl")
     return text
 
 

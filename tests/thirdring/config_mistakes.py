@@ -230,6 +230,18 @@ BAD: dict[str, tuple[str, ...]] = {
         "14:26 businesses.clinic.sinks.file.path: names no file, got records/..; "
         "expected a path such as records.jsonl",
     ),
+    "file among the journals": (
+        "    lines:",
+        "    sinks: {file: {path: ./journals/clinic.jsonl}}\n    lines:",
+        "14:26 businesses.clinic.sinks.file.path: is a place of Thirdring's own, "
+        "got ./journals/clinic.jsonl; expected a path such as records.jsonl",
+    ),
+    "file in place of the store": (
+        "    lines:",
+        "    sinks: {file: {path: x/../store.db}}\n    lines:",
+        "14:26 businesses.clinic.sinks.file.path: is a place of Thirdring's own, "
+        "got x/../store.db; expected a path such as records.jsonl",
+    ),
     "MongoDB without a database": (
         "    lines:",
         "    sinks: {mongodb: {url: mongodb://host/}}\n    lines:",

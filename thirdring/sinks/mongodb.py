@@ -75,9 +75,12 @@ def _client(url: str) -> Client:
         # An option that it does not know is a mistake, not something to go on without.
         warnings.simplefilter("error", UserWarning)
         try:
-            return AsyncMongoClient(url, **options)
+            client: Client = AsyncMongoClient(url, **options)
         except UserWarning as warning:
             raise ValueError(str(warning)) from None
+    if not client.write_concern.acknowledged:
+        raise ValueError("w=0 asks for no answer, so that nobody knows whether a record arrived")
+    return client
 
 
 @dataclass(frozen=True)

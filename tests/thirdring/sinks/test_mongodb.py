@@ -226,6 +226,7 @@ async def test_the_password_is_in_no_error(
         ("mongodb://a@b@host/", False),
         ("mongodb://host/?w=-5", False),
         ("mongodb://host/?serverTimeout=5", False),
+        ("mongodb://host/?w=0&journal=false", False),
     ],
 )
 async def test_a_url_is_understood_or_not(url: str, understood: bool) -> None:
