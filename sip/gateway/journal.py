@@ -97,9 +97,9 @@ class CallJournal:
         """Tell whether the process of the job that has had the call since the answer is dead."""
         return self._taken_by is not None and self._taken_by.is_certainly_dead()
 
-    def answered(self) -> None:
+    def answered(self) -> asyncio.Task[None]:
         """Begin to leave the call to the job that has its journal; without one go on."""
-        self._then(self._release())
+        return self._then(self._release())
 
     async def over(self, departure: Departure) -> None:
         """Write how the call ended, unless that is for a job to write."""

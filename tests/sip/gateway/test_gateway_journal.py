@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -14,7 +19,7 @@ from tests.samples import SetClock, at, ended, opened
 from tests.sip.gateway.ledger import journals, record_of
 from thirdring.calls import EndReason
 from thirdring.home import Home
-from thirdring.journal import HandedOver, Journal, Opened
+from thirdring.journal import HandedOver, Journal, Opened, Writer
 from thirdring.settings import Business, Line
 
 GAVE_UP = Departure(EndReason.ABANDONED)
@@ -57,6 +62,19 @@ def mend(home: Home) -> None:
     """Let journals be written again."""
     home.journals.unlink()
     home.journals.mkdir()
+
+
+@contextmanager
+def process() -> Iterator[Writer]:
+    """Run a process for as long as the context lasts; yield how a journal names it."""
+    code = "from thirdring.journal import Writer; print(Writer.here('job').model_dump_json())"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}\nimport sys; sys.stdout.flush(); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None
+        yield Writer.model_validate_json(running.stdout.readline())
 
 
 async def test_a_job_that_was_faster_and_dies_while_it_rings_has_a_successor(
@@ -108,3 +126,18 @@ async def test_the_record_of_a_job_that_could_write_stays_the_only_one(
     await gateways.over(GAVE_UP)
     kept = [[entry.kind for entry in contents.entries] for contents in journals(home)]
     assert kept == ([] if archived else [["opened", "ended"]])
+
+
+async def test_a_job_that_alone_could_write_is_missed_when_it_dies(
+    gateways: CallJournal, invited: Invitation, home: Home
+) -> None:
+    """Whose journal it is makes no difference to the caller, who would hear silence."""
+    spoil(home)
+    await gateways.open()
+    mend(home)
+    with process() as job:
+        opening = jobs_own(invited).model_copy(update={"writer": job})
+        async with Journal.create(home.journals, opening):
+            await asyncio.wait_for(gateways.answered(), 20)
+            assert not gateways.job_is_gone()
+    assert gateways.job_is_gone()
