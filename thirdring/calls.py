@@ -176,8 +176,8 @@ class EndReason(StrEnum):
     NOT_IN_SERVICE = "not_in_service"  # no line for this call, or metadata that makes no sense
     MODEL_FAILED = "model_failed"
     LIMIT_REACHED = "limit_reached"  # the longest time that the workflow allows
-    WORKER_STOPPED = "worker_stopped"
-    INTERRUPTED = "interrupted"  # the job died; written by the Courier
+    WORKER_STOPPED = "worker_stopped"  # or the gateway
+    INTERRUPTED = "interrupted"  # a process died, or the connection to livekit-server
 
     @classmethod
     def _missing_(cls, value: object) -> EndReason | None:
