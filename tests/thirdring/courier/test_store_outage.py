@@ -72,6 +72,17 @@ async def test_a_run_of_one_round_says_that_the_store_has_failed(
     assert await state(home) is DeliveryState.PENDING
 
 
+async def test_a_courier_does_not_start_without_its_store(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says why, and touches no journal: its address may be wrong, or it may be up soon."""
+    monkeypatch.setenv("THIRDRING_STORE", "postgresql://ring@127.0.0.1:1/ring")
+    await write(home, ended(1))
+    with pytest.raises(StoreError, match=r"127\.0\.0\.1:1"):
+        await run(home, at_url("http://127.0.0.1:9/"))
+    assert [path.name for path in home.journals.iterdir()] == ["call-1.jsonl"]
+
+
 async def test_a_postgresql_that_is_restarted_is_waited_for(
     home: Home,
     postgresql: Postgresql,
