@@ -110,8 +110,9 @@ _MEDIA_FAILURES = frozenset(
 _REMOVALS = frozenset(
     {
         rtc.DisconnectReason.PARTICIPANT_REMOVED,
+        # Not ROOM_CLOSED: so livekit-server closes a room that all callers left. It tells us of
+        # one who published nothing up to 3 s late, after the room's departure timeout.
         rtc.DisconnectReason.ROOM_DELETED,
-        rtc.DisconnectReason.ROOM_CLOSED,
         # Whoever comes with the same identity takes its place.
         rtc.DisconnectReason.DUPLICATE_IDENTITY,
     }

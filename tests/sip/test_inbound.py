@@ -83,6 +83,8 @@ def test_unknown_states_are_none() -> None:
         (rtc.DisconnectReason.CLIENT_INITIATED, False, EndReason.ABANDONED),
         (rtc.DisconnectReason.PARTICIPANT_REMOVED, True, EndReason.REMOVED),
         (rtc.DisconnectReason.ROOM_DELETED, True, EndReason.REMOVED),
+        (rtc.DisconnectReason.ROOM_CLOSED, True, EndReason.CALLER_HUNG_UP),
+        (rtc.DisconnectReason.ROOM_CLOSED, False, EndReason.ABANDONED),
         (rtc.DisconnectReason.MEDIA_FAILURE, True, EndReason.MEDIA_TIMEOUT),
         (None, True, EndReason.MEDIA_TIMEOUT),
         (None, False, EndReason.INTERRUPTED),
