@@ -61,7 +61,7 @@ def facts(record: Record) -> list[tuple[str, str]]:
         ("record", str(record.id)),
         ("business", record.business or "none has the number"),
         ("line", _listed(record.line, record.workflow, record.model)),
-        ("caller", f"{record.caller_number or 'hidden'} to {record.called_number or 'no number'}"),
+        ("caller", _numbers(record)),
         ("opened", f"{when(record.opened_at)} UTC, by {record.kind}"),
         ("answered", answered),
         ("ended", f"{when(record.ended_at)} UTC, {clock(record.duration_seconds)} after the answer")
@@ -72,6 +72,13 @@ def facts(record: Record) -> list[tuple[str, str]]:
         ("usage", _usage(record)),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def _numbers(record: Record) -> str:
+    """Return who called which number; nothing where nobody could have dialled one."""
+    if record.kind != "sip" and not (record.caller_number or record.called_number):
+        return ""
+    return f"{record.caller_number or 'hidden'} to {record.called_number or 'no number'}"
 
 
 def when(moment: datetime) -> str:

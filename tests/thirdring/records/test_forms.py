@@ -19,7 +19,7 @@ from thirdring.journal import ToolBegun, TurnSpoken
 from thirdring.printable import printable
 from thirdring.record import Record, build
 from thirdring.records.markdown import escaped, markdown
-from thirdring.records.moments import clock, moments
+from thirdring.records.moments import clock, facts, moments
 from thirdring.records.webvtt import webvtt
 
 MARKUP = (
@@ -177,6 +177,15 @@ def test_moments_come_in_order_with_what_is_unfinished() -> None:
         (1, "tool", "0.1 s"),
         (2, "caller", ""),
     ]
+
+
+@pytest.mark.parametrize("kind", ["console", "browser"])
+def test_nobody_hides_a_number_who_dialled_none(kind: str) -> None:
+    """A call by keyboard or browser has no line about callers; a hidden phone number has one."""
+    phone = record_of("Hello.").model_copy(update={"caller_number": None})
+    assert dict(facts(phone))["caller"] == "hidden to +12025550142"
+    other = phone.model_copy(update={"kind": kind, "called_number": None})
+    assert "caller" not in dict(facts(other))
 
 
 def test_durations_read_as_clocks_do() -> None:
