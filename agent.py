@@ -7,7 +7,12 @@ import os
 import sys
 from pathlib import Path
 
-from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, cli
+try:
+    from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, cli
+except ModuleNotFoundError:
+    raise SystemExit(
+        "this Python lacks the packages: run `make setup`, then `.venv/bin/python agent.py ...`"
+    ) from None
 
 from sip import answering
 from thirdring import AGENT_NAME, config, home, workflow

@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from warnings import filterwarnings
 
-import typer
+try:
+    import typer
+except ModuleNotFoundError:
+    raise SystemExit(
+        "this Python lacks the packages: run `make setup`, then `.venv/bin/python ring.py ...`"
+    ) from None
 from rich.console import Console
 
 from thirdring.command_line import (
@@ -124,7 +129,7 @@ def up(
     ] = None,
     llm_model: Annotated[str | None, typer.Option(help="Its name at that endpoint.")] = None,
 ) -> None:
-    """Run livekit-server, the local model, a SIP side and a webhook receiver until Ctrl-C."""
+    """Run livekit-server, the local model, a SIP side, receiver and courier until Ctrl-C."""
     from local.parts.stack import SipSide
     from local.parts.up import up as run
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from local.parts.stack import Stack
 
@@ -17,6 +20,16 @@ def program_in(page: str) -> str:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     (found,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return str(found)
+
+
+@pytest.mark.parametrize("program", ["ring.py", "agent.py"])
+def test_a_python_without_the_packages_is_told_where_they_are(program: str) -> None:
+    """Where the documentation's `python` is another one than the virtual environment's."""
+    bare = (sys.executable, "-S", "-P", program, "--help")
+    ran = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert f"run `make setup`, then `.venv/bin/python {program}" in ran.stderr
+    assert "Traceback" not in ran.stderr
 
 
 async def test_the_local_model_answers_the_documented_program(stack: Stack) -> None:
