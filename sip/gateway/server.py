@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
@@ -18,6 +17,7 @@ from sip.gateway.addresses import GatewayAddress, allowed_networks, free_port
 from sip.gateway.call import Patience
 from sip.gateway.core import Core
 from sip.gateway.desk import Desk, Records
+from sip.gateway.entrances import PER_LINE, open_entrances
 from sip.gateway.interfaces import follow_interfaces
 from sip.gateway.room import Rooms
 from sip.gateway.trace import InviteTrace
@@ -25,7 +25,7 @@ from thirdring.access import LiveKitAccess
 from thirdring.clock import SystemClock
 from thirdring.errors import PartError
 from thirdring.home import Home
-from thirdring.settings import Business, GatewaySettings, Line, Settings
+from thirdring.settings import GatewaySettings, Settings
 
 __all__ = ["serve"]
 
@@ -82,7 +82,7 @@ async def serve(
             calls.create_task(follow_interfaces(core))
             rooms = Rooms(access, server, home.id)
             desk = Desk(gateway, networks, rooms, records, trace, patience, core, calls, refusals)
-            await _register(runtime, address, lines, desk.take)
+            await open_entrances(runtime, address, lines, desk.take)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
                 on_ready(address)
@@ -109,46 +109,15 @@ def _calls_at_once(gateway: GatewaySettings, lines: int) -> int:
     Raises:
         PartError: There are too many lines and calls for the stack.
     """
-    spare = _MOST_HANDLES - 4 * lines - gateway.max_calls
+    spare = _MOST_HANDLES - PER_LINE * lines - gateway.max_calls
     if spare < 0:
         raise PartError(
             f"{lines} lines and {gateway.max_calls} calls are too many for one gateway; "
-            f"4 per line and 1 per call may be {_MOST_HANDLES} at most"
+            f"{PER_LINE} per line and 1 per call may be {_MOST_HANDLES} at most"
         )
     first, last = gateway.rtp_ports
     ports = (last - first + 1) // _PORTS_PER_CALL - gateway.max_calls
     return gateway.max_calls + max(0, min(_MOST_REFUSED, spare, ports))
-
-
-async def _register(
-    runtime: baresip.Runtime,
-    address: GatewayAddress,
-    lines: list[tuple[Business, Line]],
-    take: Callable[[Business, Line, baresip.Call], None],
-) -> None:
-    """Make one user agent per number, spelling and transport; the stack answers 404 to others.
-
-    Softphones and some trunks drop the `+`, so each line is known with and without it.
-    """
-    for business, line in lines:
-        for user in (line.number, line.number.removeprefix("+")):
-            for transport in ("udp", "tcp"):
-                agent = await baresip.UserAgent.create(
-                    runtime,
-                    baresip.Account(
-                        user=user,
-                        domain=str(address),
-                        password="",
-                        reg_interval=0,
-                        transport=transport,
-                        # No codec, no video. Else the stack puts it into every offer of its own,
-                        # and takes it out of a call by a re-INVITE over which some phones hang up.
-                        extra_params=("video_codecs",),
-                    ),
-                    # A REFER could make us dial numbers at our cost.
-                    transfer_policy="reject",
-                )
-                agent.on_incoming(partial(take, business, line))
 
 
 @asynccontextmanager

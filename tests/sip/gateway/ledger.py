@@ -8,7 +8,7 @@ from thirdring.home import Home
 from thirdring.journal import JournalContents, claim
 from thirdring.record import Record, build
 
-__all__ = ["journals", "record_of"]
+__all__ = ["journals", "opened_in", "record_of"]
 
 
 def journals(home: Home) -> list[JournalContents]:
@@ -19,6 +19,13 @@ def journals(home: Home) -> list[JournalContents]:
             if contents is not None:
                 found.append(contents)
     return found
+
+
+async def opened_in(home: Home, *, timeout: float = 15) -> None:
+    """Wait until a journal is there: it becomes durable while the room is made."""
+    async with asyncio.timeout(timeout):
+        while not list(home.journals.glob("*.jsonl")):  # noqa: ASYNC110 - files tell no events
+            await asyncio.sleep(0.005)
 
 
 async def record_of(home: Home, *, timeout: float = 15) -> Record:

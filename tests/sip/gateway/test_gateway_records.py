@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NoReturn
 
+import baresip
 import pytest
 from livekit import api, rtc
 from pydantic import SecretStr
@@ -17,7 +18,7 @@ from sip.gateway import Patience
 from sip.gateway.trace import InviteTrace, Origin
 from tests.parity.gateway_process import spawned_gateway
 from tests.sip.gateway.conftest import LINE, RunGateway
-from tests.sip.gateway.ledger import journals, record_of
+from tests.sip.gateway.ledger import journals, opened_in, record_of
 from tests.sip.gateway.room_side import agent_for, room_of
 from tests.sip.gateway.sip_phone import calling_from
 from thirdring.access import LiveKitAccess
@@ -71,6 +72,36 @@ async def test_a_caller_who_gives_up_leaves_a_record(
         record = await record_of(home)
     assert record.ending.reason is EndReason.ABANDONED
     assert (record.ending.by, record.ending.detail) == (EndedBy.CALLER, None)
+
+
+async def test_a_call_that_comes_while_the_gateway_starts_leaves_a_record(
+    run_gateway: RunGateway, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stack lets it ring as soon as it knows the number, before we know of that."""
+    create = baresip.UserAgent.create
+    rings = asyncio.Event()
+
+    async with AsyncExitStack() as phones:
+
+        async def create_and_be_called(
+            runtime: baresip.Runtime, account: baresip.Account, *, transfer_policy: str
+        ) -> baresip.UserAgent:
+            agent = await create(runtime, account, transfer_policy=transfer_policy)
+            if not rings.is_set():
+                host, _, port = str(account.domain).rpartition(":")
+                call = calling_from("127.0.0.1", (host, int(port)), caller="+12025550171")
+                phone = await phones.enter_async_context(call)
+                phone.invite(LINE)
+                await phone.until(180)
+                rings.set()
+            return agent
+
+        monkeypatch.setattr(baresip.UserAgent, "create", create_and_be_called)
+        async with run_gateway(home=home, patience=Patience(agent=0.5)):
+            record = await record_of(home)
+    assert rings.is_set()
+    assert record.ending.detail == "no agent came"
+    assert (record.line, record.caller_number) == (LINE, "+12025550171")
 
 
 async def test_a_call_that_livekit_server_does_not_serve_is_refused_in_its_record(
@@ -136,6 +167,7 @@ async def test_a_gateway_that_goes_while_it_rings_leaves_a_record(
         async with calling_from("127.0.0.1", gateway, caller="+12025550163") as phone:
             phone.invite(LINE)
             await room_of(server, phone.caller)
+            await opened_in(home)
             if stopped:
                 assert process.stdin is not None
                 process.stdin.close()
