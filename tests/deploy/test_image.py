@@ -128,7 +128,16 @@ def left_out() -> set[str]:
     """Return the modules that are installed here and not in the image."""
     (sync,) = (rest for word, rest in INSTRUCTIONS if word == "RUN" and "uv sync" in rest)
     export = ["export", "--offline", "--no-hashes", "--no-header", "--no-annotate", "--quiet"]
-    wanted = ["--locked", "--no-dev", "--extra", "gateway", "--extra", "postgres", "--extra", "mongo"]
+    wanted = [
+        "--locked",
+        "--no-dev",
+        "--extra",
+        "gateway",
+        "--extra",
+        "postgres",
+        "--extra",
+        "mongo",
+    ]
     assert options(" ".join(wanted)) == options(sync)
     listed = subprocess.run(
         [sys.executable, "-m", "uv", *export, *wanted],
