@@ -16,7 +16,9 @@ from livekit.agents import NOT_GIVEN, JobContext
 from livekit.agents.voice.io import TextOutput
 
 from sip import inbound
-from sip.caller import CallerEvents, arrival, follow
+from sip.caller import CallerEvents, Follower, arrival, follow
+from sip.last_news import hear_of_departure
+from sip.orphan import end_with_worker
 from sip.room_end import RoomEnd
 from thirdring import lines, metadata, prompts, session, workflow
 from thirdring.calls import EndReason, Leg, LegKind, e164
@@ -46,6 +48,7 @@ _SAYING_SECONDS: Final = 1.0
 _GATEWAY_CHECK_SECONDS: Final = 1.0
 
 _LIVE_CALL: Final = "live_call"
+_FOLLOWER: Final = "follower"
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ class _Route:
 
 def prewarm(board: Switchboard) -> None:
     """Pay for first uses before a call does; runs once in each idle job process."""
+    end_with_worker()
     session.prewarm()
     e164(board.settings.businesses[0].lines[0].number)
 
@@ -174,8 +178,13 @@ async def answer(ctx: JobContext, board: Switchboard, typist: Typist | None = No
 async def finish(ctx: JobContext) -> None:
     """Write the ending of this job's call and leave no room behind (`on_session_end`)."""
     live: LiveCall | None = ctx.proc.userdata.pop(_LIVE_CALL, None)
-    if live is not None:
-        await live.finish()
+    follower: Follower | None = ctx.proc.userdata.pop(_FOLLOWER, None)
+    if live is None:
+        return
+    if live.ending is None and follower is not None:
+        live.stop_waiting()
+        await hear_of_departure(ctx, follower)
+    await live.finish()
 
 
 def live_call(ctx: JobContext) -> LiveCall | None:
@@ -236,7 +245,7 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
         live.end(EndReason.ABANDONED)
         return live
     events = CallerEvents(answered=live.answered, digit=live.digit, left=live.end)
-    follow(ctx.room, participant, events)
+    ctx.proc.userdata[_FOLLOWER] = follow(ctx.room, participant, events)
     if ringer is not None and ringer.role == "gateway":
         watch = asyncio.create_task(_miss_gateway(ringer, live))
         live.resources.callback(watch.cancel)

@@ -12,7 +12,7 @@ from livekit import rtc
 from sip.inbound import CallStatus, Departure, call_status, caller_left, ending_said
 from thirdring.calls import EndReason
 
-__all__ = ["CallerEvents", "arrival", "follow"]
+__all__ = ["CallerEvents", "Follower", "arrival", "follow"]
 
 _PHONES_AND_PEOPLE = frozenset(
     {
@@ -78,14 +78,21 @@ def _turn(participant: rtc.RemoteParticipant) -> tuple[bool, datetime]:
     return not phone, participant.joined_at or datetime.max.replace(tzinfo=UTC)
 
 
-class _Follower:
+class Follower:
+    """Sees one participant through its call.
+
+    Attributes:
+        identity: The participant's.
+        left: Set once it has left.
+    """
+
     def __init__(self, participant: rtc.RemoteParticipant, events: CallerEvents) -> None:
+        self.left = asyncio.Event()
         self._participant = participant
-        self._identity = participant.identity
+        self.identity = participant.identity
         self._events = events
         self._phone = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP
         self._answered = False
-        self._left = False
 
     def check_status(self) -> None:
         status = call_status(self._participant.attributes)
@@ -97,22 +104,22 @@ class _Follower:
             self._events.answered()
 
     def on_attributes(self, _changed: dict[str, str], participant: rtc.Participant) -> None:
-        if participant.identity == self._identity:
+        if participant.identity == self.identity:
             self.check_status()
 
     def on_digit(self, digit: rtc.SipDTMF) -> None:
-        ours = digit.participant is not None and digit.participant.identity == self._identity
+        ours = digit.participant is not None and digit.participant.identity == self.identity
         # A browser sends whatever text it likes.
         if ours and digit.digit in _KEYS:
             self._events.digit(digit.digit)
 
     def on_connected(self, participant: rtc.RemoteParticipant) -> None:
         # The room holds one participant of a name: it has taken ours' place.
-        if participant.identity == self._identity:
+        if participant.identity == self.identity:
             self.leave(rtc.DisconnectReason.DUPLICATE_IDENTITY)
 
     def on_disconnected(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.identity != self._identity:
+        if participant.identity != self.identity:
             return
         reason = participant.disconnect_reason
         if reason in _UNSAID:
@@ -122,8 +129,9 @@ class _Follower:
             self.leave(reason)
 
     def leave(self, reason: rtc.DisconnectReason.ValueType | None) -> None:
-        if not self._left:
-            self._left = True
+        """Report that the participant has left, unless that was done before."""
+        if not self.left.is_set():
+            self.left.set()
             self._events.left(*self._departure(reason))
 
     def _departure(self, reason: rtc.DisconnectReason.ValueType | None) -> Departure:
@@ -132,16 +140,17 @@ class _Follower:
         return said or caller_left(reason, answered=self._answered)
 
 
-def follow(room: rtc.Room, participant: rtc.RemoteParticipant, events: CallerEvents) -> None:
+def follow(room: rtc.Room, participant: rtc.RemoteParticipant, events: CallerEvents) -> Follower:
     """Report what happens to this participant for as long as the room is connected.
 
     A phone is answered when `sip.callStatus` says `active`, and gone when it says `hangup`; others
     are there to hear at once.
     """
-    follower = _Follower(participant, events)
+    follower = Follower(participant, events)
     room.on("participant_attributes_changed", follower.on_attributes)
     room.on("sip_dtmf_received", follower.on_digit)
     room.on("participant_connected", follower.on_connected)
     room.on("participant_disconnected", follower.on_disconnected)
     room.on("disconnected", follower.leave)
     follower.check_status()
+    return follower

@@ -223,6 +223,10 @@ class LiveCall:
         await asyncio.wait([self._spawn(self._play(line))])
         self.end(reason, detail)
 
+    def stop_waiting(self) -> None:
+        """Let no clock of ours end the call any more: its job ends, for a reason to be found."""
+        self._cancel_tasks()
+
     async def finish(self) -> None:
         """Write the ending, close the journal and the far end; the session is closed by now."""
         if self.ending is None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from livekit import api, rtc
@@ -12,7 +15,7 @@ from livekit import api, rtc
 from sip import answering
 from sip.answering import Switchboard
 from tests.peers.scripted_model import ScriptedModel, scripted_model
-from tests.peers.whole_call import Calls, ending, turns, uses
+from tests.peers.whole_call import PHONE, Calls, ending, turns, uses
 from thirdring.calls import EndReason, Role
 from thirdring.fixed_lines import FixedLine
 from thirdring.journal import Answered, Ended, ModelFault
@@ -218,3 +221,43 @@ async def test_a_worker_that_stops_says_so(calling: Calls, model: ScriptedModel)
         entries = await call.job.finish()
         assert await asyncio.wait_for(call.phone.gone, HEARD) == rtc.DisconnectReason.ROOM_DELETED
     assert ending(entries) is EndReason.WORKER_STOPPED
+
+
+@asynccontextmanager
+async def without_a_microphone(
+    livekit: Mapping[str, str], name: str, kind: Literal["sip", "standard"]
+) -> AsyncIterator[None]:
+    """Be in the room as a caller who publishes nothing."""
+    token = (
+        api.AccessToken(livekit["LIVEKIT_API_KEY"], livekit["LIVEKIT_API_SECRET"])
+        .with_identity("silent")
+        .with_kind(kind)
+        .with_attributes(PHONE)
+        .with_grants(api.VideoGrants(room_join=True, room=name))
+    )
+    room = rtc.Room()
+    await room.connect(livekit["LIVEKIT_URL"], token.to_jwt())
+    try:
+        yield
+    finally:
+        await room.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("standard", EndReason.CALLER_HUNG_UP), ("sip", EndReason.ABANDONED)]
+)
+async def test_a_caller_who_is_not_seen_leaving_has_left(
+    calling: Calls,
+    model: ScriptedModel,
+    livekit: dict[str, str],
+    kind: Literal["sip", "standard"],
+    reason: EndReason,
+) -> None:
+    """Of one who publishes nothing the job is told 3 s late, and may be ended before that."""
+    async with calling.job() as job:
+        async with without_a_microphone(livekit, calling.room, kind):
+            await job.answer()
+        # As when livekit-server closes the room: by the worker, which gives no reason.
+        job.ctx.shutdown("parent process shutdown")
+        entries = await job.finish()
+    assert ending(entries) is reason
