@@ -85,6 +85,11 @@ def _home() -> Home:
     return home
 
 
+def _home_with_room() -> Home:
+    # Before anything starts. Not for the gateway: calls go on where nothing can be kept of them.
+    return _home().with_room()
+
+
 @app.command()
 def demo(
     *,
@@ -102,11 +107,12 @@ def demo(
     llm_model: Annotated[str | None, typer.Option(help="Its name at that endpoint.")] = None,
 ) -> None:
     """Play one call to the agent on this machine, without any account or key."""
+    home = _home_with_room()
     from local import demo as show
 
     code = asyncio.run(
         show.run(
-            _home(),
+            home,
             listen=listen,
             openai=openai,
             llm_base_url=llm_base_url,
@@ -135,7 +141,7 @@ def up(
 
     asyncio.run(
         run(
-            _home(),
+            _home_with_room(),
             Console(highlight=False),
             configuration=config,
             sip=SipSide(sip),
@@ -178,7 +184,7 @@ def courier(
     from sip import courier as service
 
     log_to_stderr()
-    asyncio.run(service.run(_home(), _settings(config), os.environ, once=once))
+    asyncio.run(service.run(_home_with_room(), _settings(config), os.environ, once=once))
 
 
 @app.command()
@@ -195,14 +201,14 @@ def check(
     from thirdring.store import open_store
 
     try:
-        settings = _settings(config)
-        open_store(Home.from_environment(os.environ), os.environ)
+        settings, home = _settings(config), Home.from_environment(os.environ)
+        open_store(home, os.environ)
     except ConfigError as error:
         if not as_json:
             raise
         typer.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2))
         raise typer.Exit(WRONG_USE) from None
-    for warning in warnings(settings, datetime.now(UTC).date()):
+    for warning in warnings(settings, datetime.now(UTC).date(), home):
         typer.echo(f"warning: {warning}", err=True)
     lines = sum(len(business.lines) for business in settings.businesses)
     typer.echo("[]" if as_json else f"{config}: {lines} line(s), no problems")
@@ -268,11 +274,12 @@ def talk(
         business, chosen = lines.named(_settings(config), line)
         asyncio.run(serve(access, business, chosen, port=port))
         return
+    home = _home_with_room()
     from local.talk.terminal import talk as run
 
     code = asyncio.run(
         run(
-            _home(),
+            home,
             _settings(config),
             line=line,
             dispatched=metadata,

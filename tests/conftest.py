@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from local.realtime.voice import Piper
 
 # Marks whose tests may be skipped on a machine of CI: nothing there can provide what they need.
-MAY_SKIP = frozenset({"livekit_sip"})
+MAY_SKIP = frozenset({"livekit_sip", "small_disk"})
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("thirdring", deadline=None)

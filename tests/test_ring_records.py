@@ -27,11 +27,22 @@ def ring(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("arguments", [("list",), ("list", "--since", "y")])
-def test_a_mistake_is_told_without_a_traceback(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """What a user can mend is a message and an exit code."""
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("list",), 1),
+        (("list", "--since", "yesterday"), 2),
+        (("show", "x", "--format", "xml"), 2),
+        (("status", "--max-wait", "x"), 2),
+        (("replay",), 2),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    """What a user can mend is a message; the exit code tells wrong use from what went wrong."""
     done = ring(Home(tmp_path), *arguments)
-    assert done.returncode in (1, 2)
+    assert done.returncode == code
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()

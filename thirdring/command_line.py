@@ -8,7 +8,7 @@ import os
 import typer
 from typer.core import TyperGroup
 
-from thirdring.errors import ConfigError, PhoneError
+from thirdring.errors import ConfigError, PhoneError, WrongUse
 from thirdring.logs import mask_all_handlers
 
 __all__ = ["INTERRUPTED", "TERMINATED", "WRONG_USE", "Commands", "log_to_stderr"]
@@ -29,7 +29,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except PhoneError as error:
             typer.echo(str(error), err=True)
-            code = WRONG_USE if isinstance(error, ConfigError) else _FAILED
+            code = WRONG_USE if isinstance(error, (ConfigError, WrongUse)) else _FAILED
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] not in _LEFT_OUT:
                 raise
@@ -46,11 +46,11 @@ def log_to_stderr() -> None:
     """Log as `LIVEKIT_LOG_LEVEL` says, secrets masked.
 
     Raises:
-        PhoneError: It names no level.
+        WrongUse: It names no level.
     """
     level = (os.environ.get("LIVEKIT_LOG_LEVEL") or "INFO").upper()
     if level not in logging.getLevelNamesMapping():
-        raise PhoneError(f"LIVEKIT_LOG_LEVEL is {level}; expected debug, info, warning or error")
+        raise WrongUse(f"LIVEKIT_LOG_LEVEL is {level}; expected debug, info, warning or error")
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # One line per delivery is the courier's to write, and a webhook's URL may hold a secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)

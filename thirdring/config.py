@@ -21,6 +21,7 @@ from thirdring.config_checks import check
 from thirdring.config_findings import Findings
 from thirdring.config_schema import SettingsFile
 from thirdring.config_values import one_of
+from thirdring.home import Home
 from thirdring.settings import DEFAULT_MODEL, Settings
 from thirdring.variables import MissingVariable, expand
 from thirdring.workflow import Workflow
@@ -54,9 +55,17 @@ def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str,
         return file.settings()
 
 
-def warnings(settings: Settings, today: date) -> list[str]:
-    """Return what works but should not stay as it is, one line each."""
-    lines = []
+def warnings(settings: Settings, today: date, home: Home) -> list[str]:
+    """Return what works but should not stay as it is, one line each.
+
+    Args:
+        home: Where the files of relative paths are.
+    """
+    lines = [
+        f"{slug}: the folder {folder} is not there; records wait until somebody makes it"
+        for slug, folder in _folders(settings, home)
+        if not folder.is_dir()
+    ]
     for business in settings.businesses:
         for line in business.lines:
             retires = RETIRED_MODELS.get(line.model)
@@ -77,6 +86,15 @@ def warnings(settings: Settings, today: date) -> list[str]:
         if network.prefixlen == 0
     ]
     return lines
+
+
+def _folders(settings: Settings, home: Home) -> Iterator[tuple[str, Path]]:
+    """Yield the folder of each business's file; the home itself is made when it is needed."""
+    for business in settings.businesses:
+        if business.sinks.file is not None:
+            folder = (home.root / business.sinks.file.path).parent
+            if folder != home.root:
+                yield business.slug, folder
 
 
 @contextmanager

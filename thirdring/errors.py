@@ -2,6 +2,8 @@
 
 PhoneError
 ├── ConfigError          a file or a variable is wrong; carries every problem found
+├── WrongUse             the arguments of a command make no sense
+├── DiskFull             there is no room to write
 ├── UnknownFact          a text has a placeholder for which there is no value
 ├── PartError            a local program did not start, or died
 ├── CallError
@@ -25,6 +27,7 @@ __all__ = [
     "CallTaken",
     "ConfigError",
     "DeliveryError",
+    "DiskFull",
     "EgressRefused",
     "JournalError",
     "LegError",
@@ -35,6 +38,7 @@ __all__ = [
     "StoreError",
     "ToolRefused",
     "UnknownFact",
+    "WrongUse",
 ]
 
 
@@ -80,6 +84,14 @@ class ConfigError(PhoneError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class WrongUse(PhoneError):
+    """The arguments of a command make no sense; nothing has been done."""
+
+
+class DiskFull(PhoneError):
+    """There is no room to write."""
 
 
 class UnknownFact(PhoneError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -12,12 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from thirdring.errors import ConfigError, Problem
+from thirdring.errors import ConfigError, DiskFull, Problem
 
-__all__ = ["ATTRIBUTE", "Home"]
+__all__ = ["ATTRIBUTE", "NO_ROOM", "Home"]
 
 ATTRIBUTE: Final = "thirdring.home"
 """Under this participant attribute an agent says the id of the home that its journals are in."""
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says of a disk that is full, or of a user who has used up a quota."""
+
+_ROOM: Final = b"\0" * 64 * 1024
+"""As much as a store that is opened, and the journal of a short call, take at once."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,26 @@ class Home:
             expected = "a folder that this user may make and write to"
             problem = Problem("environment", 0, 0, "THIRDRING_HOME", what, str(self.root), expected)
             raise ConfigError([problem])
+        return self
+
+    def with_room(self) -> Self:
+        """Return this home, once something could be written there and taken away again.
+
+        Raises:
+            DiskFull: There is no room.
+        """
+        try:
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                file.write(_ROOM)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise DiskFull(
+                f"{self.root}: the disk is full ({error.strerror}); make room there, or set "
+                "THIRDRING_HOME to a folder on another disk"
+            ) from error
         return self
 
     @property

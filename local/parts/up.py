@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -14,6 +15,8 @@ from thirdring.environment import offer, shadowed
 from thirdring.home import Home
 
 __all__ = ["up", "usual_ports"]
+
+_WEBHOOK: Final = frozenset({"THIRDRING_WEBHOOK_URL", "THIRDRING_WEBHOOK_SECRET"})
 
 
 def usual_ports() -> Ports:
@@ -46,10 +49,7 @@ async def up(
         console.print("Starting the parts ...", style="dim")
         async with live(stack):
             _show(console, stack)
-            for name in sorted(shadowed(stack.environ, before) - {"THIRDRING_HOME"}):
-                console.print(
-                    f"{name} is set already or belongs to one that is: agent.py keeps yours"
-                )
+            _show_own(console, stack, shadowed(stack.environ, before))
             console.print(f"\nVariables for other terminals (read by themselves): {path}")
             console.print(f"Next, in another terminal:  [bold]{_python()} agent.py dev[/bold]")
             host, port = stack.sip_address
@@ -77,6 +77,19 @@ def _show(console: Console, stack: Stack) -> None:
     widths = [max(len(row[column]) for row in rows) + 2 for column in (0, 1)]
     for name, address, log in rows:
         console.print(f"{name:<{widths[0]}}{address:<{widths[1]}}{log}", soft_wrap=True)
+
+
+def _show_own(console: Console, stack: Stack, own: frozenset[str]) -> None:
+    """Say what becomes of variables that the user has set as well."""
+    for name in sorted(own - _WEBHOOK - {"THIRDRING_HOME"}):
+        console.print(f"{name} is set already or belongs to one that is: agent.py keeps yours")
+    if own & _WEBHOOK:
+        # A call that somebody tries out here is none for the system that real ones go to.
+        console.print(
+            "THIRDRING_WEBHOOK_URL and _SECRET are set already, and not used while this runs: "
+            f"records that would go there are written to {_short(stack.received)}",
+            soft_wrap=True,
+        )
 
 
 def _short(path: Path) -> str:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from tests.thirdring.config_mistakes import BAD
 from thirdring import config
 from thirdring.errors import ConfigError, Problem
+from thirdring.home import Home
 from thirdring.settings import (
     DEFAULT_MODEL,
     FileSettings,
@@ -96,12 +97,12 @@ def changed(old: str, new: str) -> str:
     return GOOD.replace(old, new, 1)
 
 
-def test_the_file_of_the_repository_is_good() -> None:
+def test_the_file_of_the_repository_is_good(tmp_path: Path) -> None:
     """The thirdring.yaml beside the README loads once its two variables are set."""
     settings = config.load(ROOT / "thirdring.yaml", workflows=WORKFLOWS, environ=ENVIRON)
     business, line = settings.find("+12025550142") or pytest.fail("no line")
     assert (business.slug, line.workflow) == ("riverside_clinic", "patient_questions")
-    assert config.warnings(settings, date(2027, 6, 1)) == []
+    assert config.warnings(settings, date(2027, 6, 1), Home(tmp_path)) == []
 
 
 def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
@@ -193,8 +194,22 @@ def test_mongodb_without_its_package_is_a_problem(
 def test_a_list_of_all_receivers_is_warned_of(tmp_path: Path) -> None:
     """Allowing every address works, with a warning, and opens no metadata of a cloud."""
     settings = load(tmp_path, GOOD + "allowed_receivers: [0.0.0.0/0]\n")
-    (warning,) = config.warnings(settings, date(2026, 12, 1))
+    (warning,) = config.warnings(settings, date(2026, 12, 1), Home(tmp_path))
     assert warning.startswith("allowed_receivers has 0.0.0.0/0")
+
+
+def test_a_file_without_its_folder_is_warned_of(tmp_path: Path) -> None:
+    """Of the folder, which may be made later; a file in the home, or in a folder, is fine."""
+    home = Home(tmp_path / "home")
+    texts = [
+        GOOD.replace("webhook:", f"sinks: {{file: {{path: {path}}}}}\n    webhook:", 1)
+        for path in ("a.jsonl", tmp_path / "a.jsonl", "missing/a.jsonl")
+    ]
+    today = date(2026, 12, 1)
+    found = [config.warnings(load(tmp_path, text), today, home) for text in texts]
+    folder = home.root / "missing"
+    told = f"clinic: the folder {folder} is not there; records wait until somebody makes it"
+    assert found == [[], [], [told]]
 
 
 def test_a_line_lacks_facts_of_its_workflow(tmp_path: Path) -> None:
@@ -225,12 +240,12 @@ def test_listening_outside_is_fine_with_allowed_addresses(tmp_path: Path) -> Non
 def test_a_retiring_model_is_warned_of(today: date, verb: str, tmp_path: Path) -> None:
     """`gpt-realtime` loads, with a warning that names the day and the model to use."""
     text = changed("tools: [opening_hours]", "model: gpt-realtime")
-    (warning,) = config.warnings(load(tmp_path, text), today)
+    (warning,) = config.warnings(load(tmp_path, text), today, Home(tmp_path))
     assert f"gpt-realtime {verb} on 2027-01-20; use {DEFAULT_MODEL}" in warning
 
 
 def test_a_network_of_everybody_is_warned_of(tmp_path: Path) -> None:
     """Allowing all addresses works, with a warning."""
     settings = load(tmp_path, changed("  max_calls: 20", "  allowed_addresses: [0.0.0.0/0]"))
-    (warning,) = config.warnings(settings, date(2026, 12, 1))
+    (warning,) = config.warnings(settings, date(2026, 12, 1), Home(tmp_path))
     assert "0.0.0.0/0" in warning

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pydantic import ValidationError
 from rich.console import Console
 
-from thirdring.errors import PhoneError
+from thirdring.errors import PhoneError, WrongUse
 from thirdring.home import Home
 from thirdring.printable import printable
 from thirdring.record import Record
@@ -34,7 +35,7 @@ _WORST = (
     DeliveryState.DISMISSED,
     DeliveryState.DELIVERED,
 )
-_SHORT = 8
+_SHORT = 7
 """So much of a record's id tells it from others, as good as always."""
 
 
@@ -51,13 +52,13 @@ def form_of(text: str) -> Form:
     """Return the form with this name.
 
     Raises:
-        PhoneError: There is none.
+        WrongUse: There is none.
     """
     try:
         return Form(text)
     except ValueError:
         known = ", ".join(Form)
-        raise PhoneError(f"--format is {printable(text[:40])}; expected one of {known}") from None
+        raise WrongUse(f"--format is {printable(text[:40])}; expected one of {known}") from None
 
 
 _FORMS: Mapping[Form, Callable[[Record], str]] = {Form.MARKDOWN: markdown, Form.WEBVTT: webvtt}
@@ -76,23 +77,24 @@ async def show_calls(store: Store, out: Console, chosen: Selection, *, as_json: 
 
 def _table(out: Console, found: Sequence[Call]) -> None:
     columns = [
-        Column("opened (UTC)"),
-        Column("business", yields=True),
+        Column("opened, UTC"),
+        Column("business", folds=True),
         Column("caller"),
-        Column("lasted", right=True),
+        Column("m:ss", right=True),
         Column("ending"),
         Column("delivery"),
         Column("record"),
     ]
     whole = out.width >= WIDE
+    year = datetime.now(UTC).year
     show_table(
         out,
         [*columns, Column("call")] if whole else columns,
         (
             [
-                when(call.opened_at) if whole else f"{call.opened_at:%Y-%m-%d %H:%M}",
+                when(call.opened_at) if whole else _briefly(call.opened_at, year),
                 call.business or "-",
-                call.caller or "hidden",
+                call.caller or "-",
                 clock((call.ended_at - call.opened_at).total_seconds()),
                 call.reason,
                 _worst(call),
@@ -102,6 +104,11 @@ def _table(out: Console, found: Sequence[Call]) -> None:
             for call in found
         ),
     )
+
+
+def _briefly(moment: datetime, this_year: int) -> str:
+    """Return a time with its hour or with its year, whichever says more, as `ls` does."""
+    return f"{moment:%m-%d %H:%M}" if moment.year == this_year else f"{moment:%Y-%m-%d}"
 
 
 def _worst(call: Call) -> str:
@@ -152,7 +159,7 @@ def _undelivered_table(out: Console, found: Sequence[Undelivered]) -> None:
     columns = [
         Column("state"),
         Column("since (UTC)"),
-        Column("business", yields=True),
+        Column("business", folds=True),
         Column("sink"),
         Column("tries", right=True),
         Column("record"),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from thirdring.calls import EndReason
-from thirdring.errors import PhoneError
+from thirdring.errors import PhoneError, WrongUse
 from thirdring.home import Home
 from thirdring.journal import file_name
 from thirdring.printable import printable
@@ -37,7 +37,7 @@ def selection(
     """Return what the options of a command say.
 
     Raises:
-        PhoneError: One of them makes no sense.
+        WrongUse: One of them makes no sense.
     """
     return Selection(
         None if business is None else business.encode(errors="replace").decode(),
@@ -53,7 +53,7 @@ def moment(option: str, text: str, now: datetime) -> datetime:
     """Return the time that `text` says: a date, a date and time (UTC by default), or how long ago.
 
     Raises:
-        PhoneError: It says none.
+        WrongUse: It says none.
     """
     try:
         if (ago := _ago(text)) is not None:
@@ -61,7 +61,7 @@ def moment(option: str, text: str, now: datetime) -> datetime:
         at = datetime.fromisoformat(text.strip())
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise PhoneError(
+        raise WrongUse(
             f"{option} is {printable(text[:40])}; expected a date such as 2026-11-20, a time in UTC"
             " such as 2026-11-20T15:30, or how long ago, such as 90m, 12h or 7d"
         ) from None
@@ -71,10 +71,10 @@ def sink_named(text: str | None) -> str | None:
     """Return the sink of this name.
 
     Raises:
-        PhoneError: There is none.
+        WrongUse: There is none.
     """
     if text is not None and text not in _SINKS:
-        raise PhoneError(f"--sink is {printable(text[:40])}; expected one of {', '.join(_SINKS)}")
+        raise WrongUse(f"--sink is {printable(text[:40])}; expected one of {', '.join(_SINKS)}")
     return text
 
 
@@ -82,10 +82,10 @@ def duration(option: str, text: str) -> timedelta:
     """Return how long `text` says, such as `90m`.
 
     Raises:
-        PhoneError: It says nothing of the kind.
+        WrongUse: It says nothing of the kind.
     """
     if (found := _ago(text)) is None:
-        raise PhoneError(
+        raise WrongUse(
             f"{option} is {printable(text[:40])}; expected how long, such as 90m, 12h or 7d"
         )
     return found
@@ -101,11 +101,12 @@ async def the_call(store: Store, home: Home, text: str) -> Call:
 
     Raises:
         PhoneError: There is none, or more than one.
+        WrongUse: Nothing was named.
     """
     # What is no UTF-8 on the command line comes as half surrogate pairs, which no database takes.
     text = text.encode(errors="replace").decode().strip()
     if not text:
-        raise PhoneError("no call was named; expected a call id, a record id, or its first letters")
+        raise WrongUse("no call was named; expected a call id, a record id, or its first letters")
     found = await matches(store, text)
     if len(found) == 1:
         return found[0]
@@ -124,7 +125,7 @@ async def the_call(store: Store, home: Home, text: str) -> Call:
 
 
 def _line(call: Call) -> str:
-    caller = call.caller or "hidden"
+    caller = call.caller or "-"
     return f"  {call.record_id}  {when(call.opened_at)}  {caller}  {printable(call.call_id)}"
 
 
@@ -139,13 +140,13 @@ def _reason(text: str) -> str:
     except ValueError:
         near = difflib.get_close_matches(text, list(EndReason), n=1)
         known = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(EndReason)}"
-        raise PhoneError(f"--ending is {printable(text[:40])}; {known}") from None
+        raise WrongUse(f"--ending is {printable(text[:40])}; {known}") from None
 
 
 def _digits(text: str) -> str:
     digits = re.sub(r"[\s().-]", "", text)
     if not re.fullmatch(r"\+?\d{2,15}", digits, re.ASCII):
-        raise PhoneError(
+        raise WrongUse(
             f"--caller is {printable(text[:40])}; expected a number such as +12025550199,"
             " or its last digits"
         )

@@ -160,13 +160,13 @@ def show_status(out: Console, found: Status, longest_wait: timedelta, *, as_json
 
 def _table(out: Console, queues: Sequence[Queue]) -> None:
     columns = [
-        Column("business", yields=True),
+        Column("business", folds=True),
         Column("sink"),
         Column("state"),
-        Column("records", right=True),
+        Column("calls", right=True),
         Column("failing", right=True),
         Column("oldest (UTC)"),
-        Column("next try (UTC)"),
+        Column("next (UTC)"),
     ]
     rows = [
         [
@@ -176,7 +176,7 @@ def _table(out: Console, queues: Sequence[Queue]) -> None:
             str(queue.count),
             str(queue.failing) if queue.state is DeliveryState.PENDING else "",
             f"{queue.oldest_at:%Y-%m-%d %H:%M}",
-            f"{queue.next_at:%Y-%m-%d %H:%M}" if queue.next_at else "",
+            f"{queue.next_at:%m-%d %H:%M}" if queue.next_at else "",
         ]
         for queue in queues
     ]

@@ -57,6 +57,8 @@ class FileSink:
                 await loop.run_in_executor(_WRITING, _append, self.path, line, self.lock_seconds)
         except OSError as error:
             why = error.strerror or type(error).__name__
+            if isinstance(error, FileNotFoundError):
+                why = "its folder is not there"
             return DeliveryResult(Outcome.RETRY, error=f"the file {self.path}: {why}"[:200])
         return DeliveryResult(Outcome.DELIVERED)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import warnings
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -37,6 +38,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 }
 # The last three: of a body that is no record, or has what BSON has no form for.
 _FAULTS: Final = (PyMongoError, OSError, BSONError, ValueError, RecursionError)
+_ASIDES: Final = re.compile(r" \(configured timeouts: [^)]*\)|, (Timeout: |full error: ).*")
 _TIMES: Final = ("opened_at", "answered_at", "ended_at")
 _ROLES: Final = {"caller": "user", "agent": "assistant"}
 _LARGEST_INTEGER: Final = 2**63
@@ -117,8 +119,8 @@ class MongoSink:
             ValueError,
             RecursionError,
         ) as error:
-            text = _without_password(f"{type(error).__name__}: {error}", self.settings)
-            return DeliveryResult(Outcome.RETRY, error=f"MongoDB: {text}".rstrip(": ")[:200])
+            text = _briefly(_without_password(f"{type(error).__name__}: {error}", self.settings))
+            return DeliveryResult(Outcome.RETRY, error=f"MongoDB: {text}"[:200].rstrip(" :,;"))
         return DeliveryResult(Outcome.DELIVERED)
 
 
@@ -178,6 +180,11 @@ def _name(name: str) -> str:
     # Servers before 5.0 refuse such names, and all refuse NUL; these look the same.
     name = name.replace("\0", "\N{REPLACEMENT CHARACTER}").replace(".", "\N{FULLWIDTH FULL STOP}")
     return "\N{FULLWIDTH DOLLAR SIGN}" + name[1:] if name.startswith("$") else name
+
+
+def _briefly(text: str) -> str:
+    # Behind what happened the driver tells its own settings and all that it knows of each server.
+    return _ASIDES.sub("", text)
 
 
 def _without_password(text: str, settings: MongoSettings) -> str:

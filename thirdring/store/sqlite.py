@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from thirdring.errors import StoreError
+from thirdring.home import NO_ROOM
 from thirdring.store.store import Connection, Cursor
 from thirdring.store.threaded import Deadline, ThreadedStore, migrations
 
@@ -133,6 +134,8 @@ def _failure(path: Path, error: Exception) -> StoreError:
             "away together with its -wal and -shm, and start them again; docs/records.md says how "
             "to make its records anew from the archived journals"
         )
+    if _code(error) == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in NO_ROOM:
+        return StoreError(f"{path}: the disk is full; make room there")
     return StoreError(f"{path}: cannot be used as the store: {error}")
 
 

@@ -62,6 +62,23 @@ async def test_calls_are_listed_for_programs(home: Home) -> None:
     assert delivery["last_error"]
 
 
+async def test_usual_names_are_whole_at_80_columns(home: Home) -> None:
+    """Neither name nor number is cut or folded; a call without a number has a dash instead."""
+    leg = opened().leg.model_copy(update={"call_id": "call-2", "caller": None})
+    nobody = opened().model_copy(update={"leg": leg})
+    async with Journal.create(home.journals, nobody) as journal:
+        for entry in talk():
+            journal.append(entry)
+    await keep(home, {"call-1": talk()}, url="http://127.0.0.1:9/")
+    listed = records(home, "list", columns=80).stdout
+    assert "riverside_clinic +12025550199 " in listed
+    assert "riverside_clinic -            " in listed
+    assert "hidden" not in listed
+    shown = records(home, "status", columns=80).stdout.partition("\n\n")[2].splitlines()
+    assert shown[1].startswith("riverside_clinic webhook pending ")
+    assert max(len(line) for line in shown[:2]) <= 80
+
+
 async def test_a_table_is_as_wide_as_there_is_room(home: Home) -> None:
     """One line per call, never longer than the terminal; with room, and into a pipe, nothing is
     left out."""
@@ -72,7 +89,7 @@ async def test_a_table_is_as_wide_as_there_is_room(home: Home) -> None:
         assert len(lines) == 3
         assert max(map(len, lines)) <= (columns or 1000)
         assert (call_id in "".join(lines)) == (columns != 80)
-        assert sum(str(record_id(call_id))[:8] in line for line in lines) == 1
+        assert sum(str(record_id(call_id))[:7] in line for line in lines) == 1
         assert all("pending" in line and "caller_hung_up" in line for line in lines[1:])
 
 

@@ -140,7 +140,7 @@ async def test_a_lock_that_is_held_is_waited_for_a_while(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("missing/records.jsonl", "No such file or directory"),
+        ("missing/records.jsonl", "its folder is not there"),
         ("folder", "Is a directory"),
         ("pipe", "is no regular file"),
         ("file/records.jsonl", "Not a directory"),

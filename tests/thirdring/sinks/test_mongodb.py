@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -174,7 +175,8 @@ async def test_a_server_that_comes_back_gets_the_record() -> None:
         away = await sink.deliver(str(CALL.id), body(), at(10))
         assert (away.outcome, away.status) == (Outcome.RETRY, None)
         assert away.error
-        assert away.error.startswith(f"MongoDB: ServerSelectionTimeoutError: 127.0.0.1:{port}")
+        start = f"MongoDB: ServerSelectionTimeoutError: 127.0.0.1:{port}: "
+        assert re.fullmatch(re.escape(start) + r"\[Errno \d+\] [\w ]+\(.+, \d+\)", away.error)
         with running_mongodb(port):
             async with asyncio.timeout(20):
                 while (await sink.deliver(str(CALL.id), body(), at(10))) != DONE:
