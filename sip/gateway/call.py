@@ -95,7 +95,7 @@ class BridgedCall:
         self._acknowledged = asyncio.Event()
         self._audible = asyncio.Event()
         self._connected = True
-        self._job_gone = False
+        self._ghosts: frozenset[str] = frozenset()
         self._people_changed = asyncio.Event()
         self._pressed: asyncio.Queue[str] = asyncio.Queue()
         self._ordered: asyncio.Queue[str] = asyncio.Queue()
@@ -201,7 +201,7 @@ class BridgedCall:
     async def _until_alone(self) -> None:
         """Wait until nobody to talk to was in the room for a while."""
         while True:
-            company = self._connected and self._room.has_company(agents=not self._job_gone)
+            company = self._connected and self._room.has_company(without=self._ghosts)
             wait = None if company else self._patience.company
             self._people_changed.clear()
             try:
@@ -211,10 +211,12 @@ class BridgedCall:
                 return
 
     async def _watch_job(self) -> None:
-        # livekit-server shows the agent of a process that died for 20 s more.
+        # livekit-server shows the agent of a process that died for 20 s more. Whoever comes after
+        # the answer is another one.
+        agents = self._room.agents
         while not self._journal.job_is_gone():  # noqa: ASYNC110 - processes tell no events
             await asyncio.sleep(_JOB_CHECK_LATER)
-        self._job_gone = True
+        self._ghosts = agents
         self._people_changed.set()
 
     async def _pass_pressed(self) -> None:

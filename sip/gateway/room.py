@@ -35,11 +35,11 @@ Unreachable: Final = (rtc.ConnectError, api.ServerError, aiohttp.ClientError, Ti
 """What is raised when livekit-server is not there or does not want us."""
 
 _AGENT: Final = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-_PEOPLE: Final = (
+_COMPANY: Final = (
+    _AGENT,
     rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 )
-_COMPANY: Final = (_AGENT, *_PEOPLE)
 _LAST_WORD: Final = 0.5
 # The SDK waits for its API's answers without limit, whatever `LiveKitAPI(timeout=...)` says.
 _ANSWER: Final = 3.0
@@ -128,16 +128,22 @@ class CallRoom:
     @property
     def has_agent(self) -> bool:
         """Whether an agent is in the room right now."""
-        return any(agent.kind == _AGENT for agent in self.room.remote_participants.values())
+        return bool(self.agents)
 
-    def has_company(self, *, agents: bool) -> bool:
+    @property
+    def agents(self) -> frozenset[str]:
+        """The sids of the agents that are in the room right now."""
+        others = self.room.remote_participants.values()
+        return frozenset(one.sid for one in others if one.kind == _AGENT)
+
+    def has_company(self, *, without: frozenset[str]) -> bool:
         """Tell whether anybody to talk to is in the room: an agent, or a person after a transfer.
 
         Args:
-            agents: Whether those count; not when they are only shown still.
+            without: The sids of those who are only shown still.
         """
-        kinds = _COMPANY if agents else _PEOPLE
-        return any(who.kind in kinds for who in self.room.remote_participants.values())
+        others = self.room.remote_participants.values()
+        return any(one.kind in _COMPANY and one.sid not in without for one in others)
 
     async def dispatch_again(self) -> None:
         """Ask for an agent once more, in place of the dispatch that nobody followed."""
