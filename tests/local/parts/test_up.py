@@ -14,7 +14,7 @@ from thirdring.home import Home
 
 
 def test_it_says_where_records_go_instead(tmp_path: Path) -> None:
-    """The user's own model is kept; the own webhook gets nothing, and the file is named that does."""
+    """The user's model is kept; the webhook gets nothing, and the file that does is named."""
     received = tmp_path / "webhook.jsonl"
     stack = Stack(Home(tmp_path), settings(), {}, None, ("127.0.0.1", 5060), received, ())
     out = StringIO()
