@@ -48,7 +48,7 @@ async def test_a_call_leaves_the_same_journal_by_either_side(
     assert comparable(ours) == comparable(theirs)
     assert ours != theirs
     assert {entry.kind for entry in ours} == {
-        *("opened", "answered", "turn", "digit", "latency", "usage", "ended")
+        *("opened", "handed_over", "answered", "turn", "digit", "latency", "usage", "ended")
     }
 
 
