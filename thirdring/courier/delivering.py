@@ -69,7 +69,8 @@ class Deliverer:
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._outbox = outbox
-        self._lanes = {endpoint: Lane(endpoint, sink) for endpoint, sink in sinks.items()}
+        self._sinks = sinks
+        self._lanes = {endpoint: Lane(endpoint) for endpoint in sinks}
         self._owner = owner
         self._clock = clock
         self._elapsed = elapsed
@@ -99,7 +100,7 @@ class Deliverer:
         now = self._due_clock.now()
         if released := await self._outbox.release(self._owner):
             logger.info("%d deliveries were under way when the last run ended", released)
-        addresses = {endpoint: lane.sink.address for endpoint, lane in self._lanes.items()}
+        addresses = {endpoint: sink.address for endpoint, sink in self._sinks.items()}
         for endpoint in await self._outbox.configure(addresses, now):
             logger.warning(
                 "%s: the address of its %s has changed: what was parked is delivered",
@@ -243,7 +244,7 @@ class Deliverer:
     async def _work(self, lane: Lane) -> None:
         """Try one delivery after the other as long as the lane has some to start."""
         while (due := lane.next(self._elapsed())) is not None:
-            self._note(lane, due, await self._attempt(lane.sink, due))
+            self._note(lane, due, await self._attempt(self._sinks[lane.endpoint], due))
             if lane.is_hungry():
                 self._wake.set()
             self._feed(lane)

@@ -6,7 +6,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from thirdring.sinks.sink import Sink
 from thirdring.store.outbox import Due, Endpoint
 
 __all__ = ["AT_ONCE", "Lane"]
@@ -38,9 +37,8 @@ class Lane:
         workers: How many tasks are at it.
     """
 
-    def __init__(self, endpoint: Endpoint, sink: Sink) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.sink = sink
         self.closed = False
         self.workers = 0
         self._waiting: deque[_Held] = deque()

@@ -15,21 +15,12 @@ from thirdring.store.outbox import Due, Endpoint
 ENDPOINT = Endpoint("riverside_clinic", "webhook")
 
 
-class Silent:
-    """A sink that is never asked here."""
-
-    address = "https://example.com/hook"
-
-    async def deliver(self, record_id: str, body: bytes, now: datetime) -> DeliveryResult:
-        raise NotImplementedError
-
-
 def dues(count: int) -> list[Due]:
     return [Due(f"call-{n}", f"{n:08x}", *ENDPOINT, b"{}", 0) for n in range(count)]
 
 
 def filled(count: int) -> Lane:
-    lane = Lane(ENDPOINT, Silent())
+    lane = Lane(ENDPOINT)
     lane.take(dues(count), start_until=100)
     return lane
 

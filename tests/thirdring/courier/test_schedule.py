@@ -47,10 +47,16 @@ class Days:
             self._home, at_url("http://127.0.0.1/"), self._outbox, self.clock, lambda: None
         )
         await collector.collect()
-        deliverer = Deliverer(
+        await self._deliverer().run_once()
+
+    async def start(self) -> None:
+        """Do what a courier does when it starts."""
+        await self._deliverer().prepare()
+
+    def _deliverer(self) -> Deliverer:
+        return Deliverer(
             self._outbox, self._sinks, owner="days", clock=self.clock, trouble=Trouble("store", "")
         )
-        await deliverer.run_once()
 
 
 @asynccontextmanager
@@ -172,3 +178,22 @@ async def test_a_clock_that_jumps_delays_nothing(
             await asyncio.wait([courier])
     assert int(second.headers["webhook-timestamp"]) == int(clock.moment.timestamp())
     assert await state(home) is DeliveryState.DELIVERED
+
+
+async def test_a_clock_that_was_years_ahead_costs_no_years(home: Home) -> None:
+    """What it put off is tried when the courier starts by the right one, then as planned."""
+    async with serving(503, 503) as receiver, days(home, receiver) as courier:
+        right = courier.clock.moment
+        courier.clock.moment = right + timedelta(days=3650)
+        await write(home, ended(1))
+        await courier.work()
+        courier.clock.moment = right
+        await courier.work()
+        assert len(receiver.arrivals) == 1, "put off for ten years"
+        await courier.start()
+        await courier.work()
+        assert len(receiver.arrivals) == 2
+        courier.clock.moment = right + timedelta(seconds=10)
+        await courier.work()
+        assert await state(home) is DeliveryState.DELIVERED
+    assert len(receiver.arrivals) == 3
