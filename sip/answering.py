@@ -26,7 +26,7 @@ from thirdring.clock import Clock
 from thirdring.errors import CallError, CallTaken
 from thirdring.fixed_lines import FixedLine, play_into_room
 from thirdring.home import ATTRIBUTE, Home
-from thirdring.journal import Journal, Opened, Writer, read
+from thirdring.journal import Journal, Opened, Writer
 from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
 from thirdring.settings import Business, Line, Settings
@@ -230,7 +230,8 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
         room=ctx.room.name,
         job=ctx.job.id,
     )
-    journal, ringer = await asyncio.to_thread(_take, board.home, opened)
+    journal = await asyncio.to_thread(Journal.take, board.home.journals, opened)
+    ringer = journal.opened.writer
     live = LiveCall(journal, desk.far_end(leg), board.clock, over=desk.over)
     ctx.proc.userdata[_LIVE_CALL] = live
     if leg.kind is LegKind.CONSOLE:
@@ -250,13 +251,6 @@ async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
         watch = asyncio.create_task(_miss_gateway(ringer, live))
         live.resources.callback(watch.cancel)
     return live
-
-
-def _take(home: Home, opened: Opened) -> tuple[Journal, Writer | None]:
-    """Return the call's journal, ours now, and who opened it."""
-    journal = Journal.take(home.journals, opened)
-    first = read(journal.path).opened
-    return journal, None if first is None else first.writer
 
 
 async def _miss_gateway(gateway: Writer, live: LiveCall) -> None:

@@ -47,10 +47,11 @@ class Journal:
     the Courier knows that nobody will write to it any more.
     """
 
-    def __init__(self, path: Path, file: DurableFile, zero: float) -> None:
+    def __init__(self, path: Path, file: DurableFile, opened: Opened) -> None:
         self._path = path
         self._file = file
-        self._zero = zero
+        self._opened = opened
+        self._zero = zero(opened)
         self._ended: Ending | None = None
 
     @classmethod
@@ -69,7 +70,7 @@ class Journal:
             descriptor, size = start(path, first, lock=True)
         except FileExistsError:
             raise CallTaken(f"call {opened.leg.call_id}: another job has opened {path}") from None
-        return cls(path, DurableFile(descriptor, name=str(path), size=size), zero(first))
+        return cls(path, DurableFile(descriptor, name=str(path), size=size), first)
 
     @classmethod
     def take(cls, folder: Path, opened: Opened) -> Self:
@@ -95,10 +96,10 @@ class Journal:
                 except CallTaken:
                     continue  # the phone has begun to ring just now
             try:
-                descriptor, size, began = _take(path, opened, deadline)
+                descriptor, size, first = _take(path, opened, deadline)
             except FileNotFoundError:
                 continue  # it was archived just now
-            return cls(path, DurableFile(descriptor, name=str(path), size=size), began)
+            return cls(path, DurableFile(descriptor, name=str(path), size=size), first)
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,6 +116,11 @@ class Journal:
     def path(self) -> Path:
         """Where it is until the Courier has taken it."""
         return self._path
+
+    @property
+    def opened(self) -> Opened:
+        """Its first entry, of this process or of the one that let the phone ring."""
+        return self._opened
 
     @property
     def ended(self) -> Ending | None:
@@ -168,8 +174,8 @@ class Journal:
         wake(self._path.parent)
 
 
-def _take(path: Path, opened: Opened, deadline: float) -> tuple[int, int, float]:
-    """Return the locked journal at `path`: descriptor, size, zero of its offsets.
+def _take(path: Path, opened: Opened, deadline: float) -> tuple[int, int, Opened]:
+    """Return the locked journal at `path`: descriptor, size, first entry.
 
     Raises:
         CallTaken: As `Journal.take` does.
@@ -189,4 +195,4 @@ def _take(path: Path, opened: Opened, deadline: float) -> tuple[int, int, float]
         first = contents.opened or stamped(opened, "job")
         taking = first if contents.opened is None else handed_over(opened, zero(first))
         size = append_durably(lock.descriptor, data, taking)
-        return lock.keep(), size, zero(first)
+        return lock.keep(), size, first
