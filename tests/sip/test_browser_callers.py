@@ -74,13 +74,19 @@ def active_jobs(stack: Stack) -> int:
         return int(json.load(answer).get("active_jobs", 0))
 
 
-async def jobs(stack: Stack, count: int) -> float:
+async def jobs(stack: Stack, count: int, *, within: float = HANG) -> float:
     """Return after how many seconds the worker has so many jobs."""
     began = time.monotonic()
-    async with asyncio.timeout(HANG):
+    async with asyncio.timeout(within):
         while await asyncio.to_thread(active_jobs, stack) != count:  # noqa: ASYNC110 - another process decides
             await asyncio.sleep(0.02)
     return time.monotonic() - began
+
+
+@pytest.fixture(autouse=True)
+async def idle(stack: Stack) -> None:
+    """Begin when the calls of other tests, which share the worker, are over."""
+    await jobs(stack, 0, within=60.0)
 
 
 async def freed(stack: Stack, what: str) -> None:
