@@ -89,5 +89,5 @@ endif
 	  $(RUN) -m pip install --quiet --no-cache-dir --disable-pip-version-check uv==$(UV_VERSION); \
 	fi; \
 	echo "Installing the packages of uv.lock"; \
-	$(RUN) -m uv sync --frozen --extra gateway --extra postgres --extra mongo --python $(RUN); \
+	$(RUN) -m uv sync --frozen --all-extras --python $(RUN); \
 	printf '%s\n' "$(CURDIR)" > $@
