@@ -9,7 +9,6 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Protocol
 
 from livekit.agents import NOT_GIVEN, JobContext
@@ -24,11 +23,13 @@ from thirdring import lines, metadata, prompts, session, workflow
 from thirdring.calls import EndReason, Leg, LegKind, e164
 from thirdring.clock import Clock
 from thirdring.errors import CallError, CallTaken
+from thirdring.facts import facts_of
 from thirdring.fixed_lines import FixedLine, play_into_room
 from thirdring.home import ATTRIBUTE, Home
 from thirdring.journal import Journal, Opened, Writer
 from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
+from thirdring.outcome import OutcomeSheet
 from thirdring.settings import Business, Line, Settings
 from thirdring.state import CallState
 from thirdring.store import open_store
@@ -269,11 +270,18 @@ async def _say_where(ctx: JobContext, home: Home) -> None:
 
 async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
     ctx, board, typist = desk.ctx, desk.board, desk.typist
-    facts = _facts(route, leg, board.clock.now())
     store = await live.resources.enter_async_context(open_store(board.home, os.environ))
     state = CallState(
-        business=route.business, line=route.line, leg=leg, store=store, clock=board.clock
+        business=route.business,
+        line=route.line,
+        leg=leg,
+        store=store,
+        clock=board.clock,
+        conversation=live.recorder.conversation,
+        outcome=OutcomeSheet(route.workflow.outcome, live.outcome),
+        resources=live.resources,
     )
+    facts = facts_of(route.business, route.line, leg, route.metadata, now=board.clock.now())
     agent = session.agent(
         route.line, route.workflow, prompts.fill(workflow.instructions(route.workflow), facts)
     )
@@ -295,22 +303,3 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
     live.ready()
     if leg.kind is LegKind.CONSOLE:
         live.answered()
-
-
-def _facts(route: _Route, leg: Leg, now: datetime) -> dict[str, str]:
-    today = now.astimezone(route.business.time_zone)
-    said = route.metadata
-    facts = dict(route.business.facts)
-    facts.setdefault("facility_name", route.business.name)
-    facts.setdefault("address", "address not known")
-    facts.setdefault("notes", "")
-    facts.update(
-        business_name=route.business.name,
-        today=f"{today:%A, %B} {today.day}, {today.year}",
-        caller_phone=leg.caller or "a hidden number",
-        patient_name=said.patient_name or "not known yet",
-        patient_phone=said.patient_phone or leg.caller or "not known yet",
-    )
-    if said.notes:
-        facts["notes"] = f"{facts['notes']} {said.notes}".strip()
-    return facts

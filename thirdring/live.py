@@ -31,8 +31,10 @@ from thirdring.journal import (
     Entry,
     Journal,
     LatencyMeasured,
+    OutcomeNoted,
     TurnSpoken,
 )
+from thirdring.outcome import Outcome
 from thirdring.recorder import Recorder
 from thirdring.session import PhoneAgent
 from thirdring.state import CallState
@@ -177,6 +179,13 @@ class LiveCall:
         self._answered = True
         if self._agent is not None:
             self._agent.answered.set()
+
+    def outcome(self, value: Outcome) -> None:
+        """Note what the call leaves behind, as far as it is known."""
+        noted = OutcomeNoted(
+            at=self._clock.now(), outcome=value.model_dump(mode="json"), missing=value.missing()
+        )
+        self.journal.append(noted)
 
     def digit(self, digit: str) -> None:
         """Note a key that the caller pressed."""

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Literal
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 from thirdring.calls import (
     EndedBy,
@@ -31,13 +31,22 @@ from thirdring.journal import (
     LatencyMeasured,
     ModelFault,
     Opened,
+    OutcomeNoted,
     ToolBegun,
     ToolUsed,
     TurnSpoken,
     UsageCounted,
 )
 
-__all__ = ["Digit", "Fault", "Record", "RecordEnding", "build", "record_id"]
+__all__ = [
+    "Digit",
+    "Fault",
+    "Record",
+    "RecordEnding",
+    "RecordOutcome",
+    "build",
+    "record_id",
+]
 
 _NAMESPACE = UUID("6f2d3b0a-52c5-4a4e-9d0e-0f4b3c2f7a11")
 
@@ -76,6 +85,18 @@ class Fault(_Part):
     offset: float | None = None
 
 
+class RecordOutcome(_Part):
+    """What the call left behind, as its workflow defines it.
+
+    Attributes:
+        complete: Whether nothing is missing that the workflow needs.
+    """
+
+    value: dict[str, JsonValue]
+    complete: bool
+    missing: tuple[str, ...] = ()
+
+
 class Record(_Part):
     """One call, whole.
 
@@ -91,6 +112,7 @@ class Record(_Part):
         turns: Sorted by their start, as are tool uses. A use without an end was cut short: whether
             it had its effect is not known.
         usage: One total per model.
+        outcome: None when the workflow leaves none, or nothing was learned.
     """
 
     version: Literal[1, 2] = 2
@@ -117,6 +139,7 @@ class Record(_Part):
     latencies: tuple[Latency, ...]
     usage: tuple[Usage, ...]
     faults: tuple[Fault, ...]
+    outcome: RecordOutcome | None = None
 
 
 def record_id(call_id: str) -> UUID:
@@ -177,7 +200,16 @@ def build(entries: Sequence[Entry]) -> Record:
             for e in entries
             if isinstance(e, ModelFault)
         ),
+        outcome=_outcome(entries),
     )
+
+
+def _outcome(entries: Sequence[Entry]) -> RecordOutcome | None:
+    for entry in reversed(entries):
+        if isinstance(entry, OutcomeNoted):
+            missing = entry.missing
+            return RecordOutcome(value=entry.outcome, complete=not missing, missing=missing)
+    return None
 
 
 def _tool_uses(entries: Sequence[Entry]) -> tuple[ToolUse, ...]:

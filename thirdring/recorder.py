@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +25,7 @@ from pydantic import JsonValue
 
 from thirdring.calls import Latency, Role, ToolUse, Turn, Usage
 from thirdring.clock import Clock
+from thirdring.conversation import Conversation
 from thirdring.journal import (
     Entry,
     LatencyMeasured,
@@ -43,17 +42,21 @@ logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Listens to one session and appends what it hears to the journal."""
+    """Listens to one session and appends what it hears to the journal.
+
+    Attributes:
+        conversation: What was said so far.
+    """
 
     def __init__(self, append: Callable[[Entry], None], clock: Clock) -> None:
-        self._append = append
+        self._write = append
         self._clock = clock
+        self.conversation = Conversation()
         self._speech_began_at: float | None = None
         self._speech_ended_at: float | None = None
         # What the caller was understood to say so far, by item; gone when it is complete.
         self._unfinished: dict[str | None, tuple[str, float]] = {}
-        self._understood = asyncio.Event()
-        self._understood.set()
+        self._understood = self.conversation.understood
         self._speaks = False
         self._tools: dict[str, ToolUse] = {}
         self._unanswered_since: float | None = None
@@ -61,6 +64,11 @@ class Recorder:
         self._answered_at: datetime | None = None
         self._greeted = False
         self._counted: dict[str, Usage] = {}
+
+    def _append(self, entry: Entry) -> None:
+        if isinstance(entry, TurnSpoken):
+            self.conversation.turns.append(entry.turn)
+        self._write(entry)
 
     def attach(self, session: AgentSession[Any]) -> None:
         """Listen to this session until it closes."""
@@ -88,9 +96,7 @@ class Recorder:
         They are gone: nothing more is to come.
         """
         self._speaks = False
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._understood.wait()
+        await self.conversation.wait_until_understood(seconds)
 
     def finish(self) -> None:
         """Write what the caller was about to say when the call ended, as far as it was heard."""

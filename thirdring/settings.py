@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import date, time
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -12,19 +12,25 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from thirdring.calls import PhoneNumber
+from thirdring.outside_settings import CalendarSettings, HttpTool, McpServer
 
 __all__ = [
     "DEFAULT_MODEL",
     "Business",
+    "Destination",
     "FileSettings",
     "GatewaySettings",
+    "Holiday",
+    "Limits",
     "Line",
     "MaxCalls",
+    "MemorySettings",
     "MongoSettings",
     "OpeningHours",
     "Settings",
     "SinkSettings",
     "SlotMinutes",
+    "StaffMember",
     "Trunk",
     "WebhookEndpoint",
     "Weekday",
@@ -106,12 +112,77 @@ class SinkSettings(_Section):
     mongodb: MongoSettings | None = None
 
 
+class Holiday(_Section):
+    """A day whose hours are not those of its weekday.
+
+    Attributes:
+        hours: Empty when the business is closed.
+    """
+
+    day: date
+    name: str | None = None
+    hours: tuple[OpeningHours, ...] = ()
+
+
+class StaffMember(_Section):
+    """Somebody who works for a business.
+
+    Attributes:
+        name: Its key in the file.
+        number: Where they can be called.
+        notify: Apprise URLs of what tells them; may hold secrets.
+        urgent_only: They are told of urgent matters alone.
+    """
+
+    name: str
+    number: PhoneNumber | None = None
+    notify: tuple[SecretStr, ...] = ()
+    urgent_only: bool = False
+
+
+class Destination(_Section):
+    """Where a caller may be transferred to; the model knows its name, never its number.
+
+    Attributes:
+        name: Its key in the file.
+        when: For the model: which callers belong there.
+    """
+
+    name: str
+    number: PhoneNumber
+    when: str
+
+
+class MemorySettings(_Section):
+    """What is kept of callers from one call to the next."""
+
+    enabled: bool = True
+    retention_days: Annotated[int, Field(strict=True, ge=1, le=3650)] = 365
+
+
+class Limits(_Section):
+    """How much one call may take; None where the workflow decides.
+
+    Attributes:
+        call_minutes: The longest call.
+        reply_tokens: The longest reply of the model.
+        tool_calls: In one call, whatever they are.
+    """
+
+    call_minutes: Annotated[int, Field(strict=True, ge=1, le=240)] | None = None
+    reply_tokens: Annotated[int, Field(strict=True, ge=50, le=4096)] | None = None
+    tool_calls: Annotated[int, Field(strict=True, ge=1, le=500)] = 25
+
+
 class Line(_Section):
     """A phone number and what runs behind it.
 
     Attributes:
         voice: One of the model's voices.
         greeting: Overrides the workflow's; may use `{{ fact }}`.
+        instructions: Added to those of workflow and business.
+        agent_name: What the agent calls itself here; that of the business when None.
+        limits: Override those of the business, one by one.
         tools: The names of those of the workflow's tools that this line offers; None for all.
     """
 
@@ -120,6 +191,9 @@ class Line(_Section):
     voice: str = "marin"
     model: str = DEFAULT_MODEL
     greeting: str | None = None
+    instructions: str = ""
+    agent_name: str | None = None
+    limits: Limits = Limits()
     tools: tuple[str, ...] | None = None
 
 
@@ -130,7 +204,15 @@ class Business(_Section):
         slug: Its key in the file.
         facts: Text that instructions and greetings may use.
         hours: Days that are missing are closed.
+        holidays: Take precedence over `hours`.
         slot_minutes: Length of an appointment.
+        languages: BCP 47; the agent speaks the first unless the caller wants another of these.
+        agent_name: What the agent calls itself.
+        instructions: Added to those of every workflow on its lines.
+        staff: By name.
+        destinations: By name.
+        tools: Those that the file declares, by name.
+        mcp_servers: By name.
     """
 
     slug: str
@@ -138,7 +220,18 @@ class Business(_Section):
     time_zone: ZoneInfo
     facts: dict[str, str] = Field(default_factory=dict)
     hours: dict[Weekday, tuple[OpeningHours, ...]] = Field(default_factory=dict)
+    holidays: tuple[Holiday, ...] = ()
     slot_minutes: SlotMinutes = 30
+    languages: tuple[str, ...] = ("en",)
+    agent_name: str = "the virtual assistant"
+    instructions: str = ""
+    staff: dict[str, StaffMember] = Field(default_factory=dict)
+    destinations: dict[str, Destination] = Field(default_factory=dict)
+    calendar: CalendarSettings = CalendarSettings()
+    memory: MemorySettings = MemorySettings()
+    limits: Limits = Limits()
+    tools: dict[str, HttpTool] = Field(default_factory=dict)
+    mcp_servers: dict[str, McpServer] = Field(default_factory=dict)
     webhook: WebhookEndpoint | None = None
     sinks: SinkSettings = SinkSettings()
     lines: tuple[Line, ...]

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from thirdring.calls import Leg
 from thirdring.clock import Clock, SystemClock
+from thirdring.conversation import Conversation
+from thirdring.outcome import OutcomeSheet
 from thirdring.settings import Business, Line
 from thirdring.store import Store
 from thirdring.store.appointments import Slot
 
 __all__ = ["CallState"]
+
+_Port = TypeVar("_Port")
+
+
+def _no_outcome() -> OutcomeSheet:
+    return OutcomeSheet(None, lambda _value: None)
 
 
 @dataclass
@@ -19,6 +30,9 @@ class CallState:
     """The facts and ports of one call.
 
     Attributes:
+        conversation: What was said so far.
+        outcome: What the call leaves behind, as far as it is known.
+        resources: Closed when the call is over.
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
         refused: Ids of tool calls to which a rule said no.
@@ -30,6 +44,21 @@ class CallState:
     leg: Leg
     store: Store
     clock: Clock = field(default_factory=SystemClock)
+    conversation: Conversation = field(default_factory=Conversation)
+    outcome: OutcomeSheet = field(default_factory=_no_outcome)
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     offered: dict[str, Slot] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     end_requested: asyncio.Event = field(default_factory=asyncio.Event)
+    _ports: dict[type, Any] = field(default_factory=dict)
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def port(
+        self, kind: type[_Port], opening: Callable[[], AbstractAsyncContextManager[_Port]]
+    ) -> _Port:
+        """Return the one port of its kind in this call; it is opened at the first use."""
+        async with self._opening:
+            if kind not in self._ports:
+                self._ports[kind] = await self.resources.enter_async_context(opening())
+            port: _Port = self._ports[kind]
+            return port

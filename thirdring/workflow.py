@@ -14,9 +14,10 @@ from livekit.agents import llm
 from pydantic import BaseModel, ConfigDict, Field
 
 from thirdring.errors import ConfigError, Problem
+from thirdring.outcome import Outcome
 from thirdring.prompts import PLACEHOLDER
 
-__all__ = ["CALL_FACTS", "TurnTaking", "Workflow", "discover", "instructions"]
+__all__ = ["CALL_FACTS", "AgentPart", "TurnTaking", "Workflow", "discover", "instructions"]
 
 SHARED_INSTRUCTIONS: Final = Path("_shared", "voice.md")
 """How to speak on a phone; put before the instructions of every workflow."""
@@ -26,7 +27,9 @@ CALL_FACTS: Final = frozenset(
         "business_name",
         "facility_name",
         "address",
+        "agent_name",
         "notes",
+        "caller_memory",
         "caller_phone",
         "patient_name",
         "patient_phone",
@@ -53,6 +56,26 @@ class TurnTaking(BaseModel):
     silence_ms: Annotated[int, Field(ge=100, le=5000)] = 500
 
 
+class AgentPart(BaseModel):
+    """An agent of a workflow besides its first one, which hands the caller over to it.
+
+    Attributes:
+        name: Its instructions are `<name>.md` in the workflow's folder.
+        when: For the agent that hands over: when to.
+        tools: What this agent may call.
+        hands_over_to: Names of other agents; `main` is the workflow's first.
+        opening: What it is asked to do as soon as it has the call; None to wait for words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+    when: Annotated[str, Field(min_length=1)]
+    tools: tuple[llm.FunctionTool[..., Any], ...] = ()
+    hands_over_to: tuple[str, ...] = ()
+    opening: str | None = None
+
+
 class Workflow(BaseModel):
     """What is said and what may be done on a line.
 
@@ -61,6 +84,12 @@ class Workflow(BaseModel):
         tools: What the model may call; a line may offer fewer.
         facts: Names that `instructions.md` may use as `{{ name }}`.
         greeting: What a line says first unless it has its own; may use facts too.
+        outcome: What a call must leave behind; None for nothing but its record.
+        agents: Those that the first one can hand the caller over to, and they to each other.
+        hands_over_to: Names of those of `agents` that the first one knows.
+        reply_tokens: The longest reply of the model; None for no cap.
+        connecting: Whether a caller whose agent is not ready yet hears that they are being
+            connected, instead of ringing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -72,6 +101,11 @@ class Workflow(BaseModel):
     tools: tuple[llm.FunctionTool[..., Any], ...] = ()
     facts: tuple[str, ...] = ()
     greeting: str
+    outcome: type[Outcome] | None = None
+    agents: tuple[AgentPart, ...] = ()
+    hands_over_to: tuple[str, ...] = ()
+    reply_tokens: Annotated[int, Field(ge=50, le=4096)] | None = None
+    connecting: bool = False
     time_limit_minutes: Annotated[int, Field(ge=1, le=240)] = 30
 
 

@@ -117,7 +117,7 @@ BAD: dict[str, tuple[str, ...]] = {
         "{{ notes }}",
         "{{ note }}",
         "18:19 businesses.clinic.lines[0].greeting: uses the unknown fact 'note', got Welcome to "
-        "{{ facility_name }}. {{ note }}; expected one of address, business_name, caller_phone, "
+        "{{ facility_name }}. {{ note }}; expected one of address, agent_name, business_name, caller_memory, caller_phone, "
         "facility_name, notes, patient_name, patient_phone, today "
         '(did you mean "notes"?)',
     ),

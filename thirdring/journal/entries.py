@@ -10,7 +10,7 @@ import json
 from typing import Annotated, Literal
 from zlib import crc32
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
 from thirdring.calls import Ending, Latency, Leg, ToolUse, Turn, Usage
@@ -26,6 +26,7 @@ __all__ = [
     "LatencyMeasured",
     "ModelFault",
     "Opened",
+    "OutcomeNoted",
     "ToolBegun",
     "ToolUsed",
     "TurnSpoken",
@@ -140,6 +141,18 @@ class ModelFault(_Entry):
     recoverable: bool
 
 
+class OutcomeNoted(_Entry):
+    """What the call leaves behind, as far as it is known; the last entry counts.
+
+    Attributes:
+        missing: Fields that the workflow needs and that say nothing yet.
+    """
+
+    kind: Literal["outcome"] = "outcome"
+    outcome: dict[str, JsonValue]
+    missing: tuple[str, ...] = ()
+
+
 class Ended(_Entry):
     """The last entry of a journal whose job lived to write it."""
 
@@ -159,6 +172,7 @@ Entry = Annotated[
     | LatencyMeasured
     | UsageCounted
     | ModelFault
+    | OutcomeNoted
     | Ended,
     Field(discriminator="kind"),
 ]
