@@ -1,0 +1,127 @@
+-- What tools do for callers: effects, calendar, memory, messages, callbacks, notifications, errands.
+
+-- What tools have done, by the call and the tool call that asked: nothing is done twice.
+CREATE TABLE effects (
+    key TEXT PRIMARY KEY,
+    business TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    result TEXT NOT NULL,
+    done_at TEXT NOT NULL
+) STRICT;
+
+-- The calendar of a business that keeps none elsewhere.
+CREATE TABLE events (
+    business TEXT NOT NULL,
+    id TEXT NOT NULL,
+    title TEXT NOT NULL,
+    starts_at TEXT NOT NULL,
+    ends_at TEXT NOT NULL,
+    with_name TEXT,
+    with_number TEXT,
+    call_id TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (business, id)
+) STRICT;
+
+CREATE INDEX events_by_time ON events (business, starts_at);
+
+-- A time that is kept free for a caller who is about to agree to it.
+CREATE TABLE holds (
+    business TEXT NOT NULL,
+    starts_at TEXT NOT NULL,
+    ends_at TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    PRIMARY KEY (business, starts_at)
+) STRICT;
+
+-- What is known of a caller from earlier calls, and from which.
+CREATE TABLE caller_facts (
+    business TEXT NOT NULL,
+    number TEXT NOT NULL,
+    fact TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    noted_at TEXT NOT NULL,
+    PRIMARY KEY (business, number, fact)
+) STRICT;
+
+CREATE INDEX caller_facts_by_age ON caller_facts (business, noted_at);
+
+-- Who wants nothing to be remembered.
+CREATE TABLE caller_opt_outs (
+    business TEXT NOT NULL,
+    number TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    opted_out_at TEXT NOT NULL,
+    PRIMARY KEY (business, number)
+) STRICT;
+
+CREATE TABLE messages (
+    id TEXT PRIMARY KEY,
+    business TEXT NOT NULL,
+    for_whom TEXT,
+    from_name TEXT,
+    from_number TEXT,
+    body TEXT NOT NULL,
+    urgent INTEGER NOT NULL DEFAULT 0,
+    call_id TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL UNIQUE,
+    taken_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX messages_by_time ON messages (business, taken_at);
+
+CREATE TABLE callbacks (
+    id TEXT PRIMARY KEY,
+    business TEXT NOT NULL,
+    number TEXT NOT NULL,
+    name TEXT,
+    wanted TEXT NOT NULL,
+    wanted_at TEXT,
+    reason TEXT,
+    call_id TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL UNIQUE,
+    asked_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX callbacks_by_time ON callbacks (business, asked_at);
+
+-- What staff are told; sent by the courier.
+CREATE TABLE notifications (
+    id TEXT PRIMARY KEY,
+    business TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    urgent INTEGER NOT NULL DEFAULT 0,
+    call_id TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'sent', 'dead')),
+    attempts INTEGER NOT NULL DEFAULT 0,
+    due_at TEXT,
+    leased_by TEXT,
+    leased_until TEXT,
+    settled_at TEXT,
+    last_error TEXT,
+    CHECK ((state = 'pending') = (due_at IS NOT NULL))
+) STRICT;
+
+CREATE INDEX notifications_due ON notifications (due_at) WHERE state = 'pending';
+
+-- What somebody else is to be called for.
+CREATE TABLE errands (
+    id TEXT PRIMARY KEY,
+    business TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'open',
+    details TEXT NOT NULL,
+    result TEXT,
+    call_id TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX errands_open ON errands (business, created_at);
