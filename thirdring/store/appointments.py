@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from thirdring.settings import Business, OpeningHours, Weekday
+from thirdring.hours import hours_on
+from thirdring.settings import Business, OpeningHours
 from thirdring.store.store import Connection, Row, Store, from_text, to_text
 
 __all__ = ["Appointment", "AppointmentBook", "Reservation", "Slot", "slots_of"]
@@ -60,10 +61,10 @@ class Appointment:
 
 
 def slots_of(business: Business, day: date) -> Iterator[Slot]:
-    """Yield every slot of a day, free or not, in order; none on a closed day."""
+    """Yield every slot of a day, free or not, in order; none on a closed day or holiday."""
     length = timedelta(minutes=business.slot_minutes)
     seen = set()
-    for span in business.hours.get(list(Weekday)[day.weekday()], ()):
+    for span in hours_on(business, day):
         starts_at, closes_at = _bounds(business, day, span)
         while starts_at + length <= closes_at:
             local = starts_at.astimezone(business.time_zone)
