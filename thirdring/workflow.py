@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from livekit.agents import llm
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +17,16 @@ from thirdring.errors import ConfigError, Problem
 from thirdring.outcome import Outcome
 from thirdring.prompts import PLACEHOLDER
 
-__all__ = ["CALL_FACTS", "AgentPart", "TurnTaking", "Workflow", "discover", "instructions"]
+__all__ = [
+    "CALL_FACTS",
+    "AgentPart",
+    "TurnTaking",
+    "Workflow",
+    "WorkflowTool",
+    "described",
+    "discover",
+    "instructions",
+]
 
 SHARED_INSTRUCTIONS: Final = Path("_shared", "voice.md")
 """How to speak on a phone; put before the instructions of every workflow."""
@@ -38,6 +47,16 @@ CALL_FACTS: Final = frozenset(
 )
 """Facts that every call has, whatever `thirdring.yaml` says; instructions and greetings may use
 them without further ado."""
+
+WorkflowTool: TypeAlias = llm.FunctionTool[..., Any] | llm.RawFunctionTool[..., Any]
+"""What a model may call: a function with its own signature, or with a schema made elsewhere."""
+
+
+def described(tool: WorkflowTool) -> str:
+    """Return what the model reads of a tool; empty when there is nothing."""
+    if isinstance(tool, llm.RawFunctionTool):
+        return str(tool.info.raw_schema.get("description") or "").strip()
+    return (tool.info.description or "").strip()
 
 
 class TurnTaking(BaseModel):
@@ -71,7 +90,7 @@ class AgentPart(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
     when: Annotated[str, Field(min_length=1)]
-    tools: tuple[llm.FunctionTool[..., Any], ...] = ()
+    tools: tuple[WorkflowTool, ...] = ()
     hands_over_to: tuple[str, ...] = ()
     opening: str | None = None
 
@@ -98,7 +117,7 @@ class Workflow(BaseModel):
     direction: Literal["inbound", "outbound"] = "inbound"
     pipeline: Literal["realtime"] = "realtime"
     turn_taking: TurnTaking = TurnTaking()
-    tools: tuple[llm.FunctionTool[..., Any], ...] = ()
+    tools: tuple[WorkflowTool, ...] = ()
     facts: tuple[str, ...] = ()
     greeting: str
     outcome: type[Outcome] | None = None
@@ -225,7 +244,7 @@ class _Folder:
         names: set[str] = set()
         for tool in workflow.tools:
             name = tool.info.name
-            if not (tool.info.description or "").strip():
+            if not described(tool):
                 what = f"has {name}, which does not say what it does"
                 yield self._field_problem("tools", what, "a docstring: the model reads it")
             if name in names:
