@@ -18,6 +18,7 @@ __all__ = [
     "LegKind",
     "PhoneNumber",
     "Role",
+    "Summary",
     "ToolUse",
     "Turn",
     "Usage",
@@ -146,6 +147,20 @@ class Latency(_Value):
     kind: Literal["answer", "greeting", "reply"]
     milliseconds: float = Field(ge=0)
     turn_id: str | None = None
+
+
+class Summary(_Value):
+    """What a call has come to, in words for people who were not there.
+
+    Attributes:
+        title: A few words.
+        body: All that they need to act; lines and line ends as in a message.
+        urgent: They are told at once, also those who want to hear of nothing else.
+    """
+
+    title: str
+    body: str
+    urgent: bool = False
 
 
 class Usage(_Value):

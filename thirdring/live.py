@@ -183,7 +183,10 @@ class LiveCall:
     def outcome(self, value: Outcome) -> None:
         """Note what the call leaves behind, as far as it is known."""
         noted = OutcomeNoted(
-            at=self._clock.now(), outcome=value.model_dump(mode="json"), missing=value.missing()
+            at=self._clock.now(),
+            outcome=value.model_dump(mode="json"),
+            missing=value.missing(),
+            summary=value.summary(),
         )
         self.journal.append(noted)
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from thirdring.calls import Summary
 from thirdring.errors import ToolRefused
 
 __all__ = ["Outcome", "OutcomeSheet"]
@@ -29,6 +30,10 @@ class Outcome(BaseModel):
     def missing(self) -> tuple[str, ...]:
         """Return the needed fields that say nothing yet."""
         return tuple(name for name in self.needed if getattr(self, name) in _EMPTY)
+
+    def summary(self) -> Summary | None:
+        """Return what staff are told of the call when it is over; None for nothing."""
+        return None
 
 
 class OutcomeSheet:

@@ -16,6 +16,7 @@ from thirdring.calls import (
     Latency,
     LegKind,
     PhoneNumber,
+    Summary,
     ToolUse,
     Turn,
     Usage,
@@ -90,11 +91,13 @@ class RecordOutcome(_Part):
 
     Attributes:
         complete: Whether nothing is missing that the workflow needs.
+        summary: What staff are told of it.
     """
 
     value: dict[str, JsonValue]
     complete: bool
     missing: tuple[str, ...] = ()
+    summary: Summary | None = None
 
 
 class Record(_Part):
@@ -207,8 +210,12 @@ def build(entries: Sequence[Entry]) -> Record:
 def _outcome(entries: Sequence[Entry]) -> RecordOutcome | None:
     for entry in reversed(entries):
         if isinstance(entry, OutcomeNoted):
-            missing = entry.missing
-            return RecordOutcome(value=entry.outcome, complete=not missing, missing=missing)
+            return RecordOutcome(
+                value=entry.outcome,
+                complete=not entry.missing,
+                missing=entry.missing,
+                summary=entry.summary,
+            )
     return None
 
 

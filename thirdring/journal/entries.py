@@ -13,7 +13,7 @@ from zlib import crc32
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from pydantic_core import PydanticSerializationError
 
-from thirdring.calls import Ending, Latency, Leg, ToolUse, Turn, Usage
+from thirdring.calls import Ending, Latency, Leg, Summary, ToolUse, Turn, Usage
 from thirdring.journal.writer import Writer
 
 __all__ = [
@@ -146,11 +146,13 @@ class OutcomeNoted(_Entry):
 
     Attributes:
         missing: Fields that the workflow needs and that say nothing yet.
+        summary: The same in words.
     """
 
     kind: Literal["outcome"] = "outcome"
     outcome: dict[str, JsonValue]
     missing: tuple[str, ...] = ()
+    summary: Summary | None = None
 
 
 class Ended(_Entry):
