@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from datetime import date, datetime, time
 from itertools import groupby
 
-from thirdring.settings import Business, OpeningHours, Weekday
+from thirdring.settings import Business, Holiday, OpeningHours, Weekday
 
-__all__ = ["listed", "spoken_day", "spoken_hours", "spoken_moment", "spoken_time"]
+__all__ = [
+    "listed",
+    "spoken_day",
+    "spoken_holiday",
+    "spoken_hours",
+    "spoken_moment",
+    "spoken_span",
+    "spoken_time",
+]
 
 
 def spoken_time(moment: time | datetime) -> str:
@@ -50,9 +58,23 @@ def spoken_hours(business: Business) -> str:
     return f"{'; '.join(opened)}; closed on {listed([_days(days) for days in closed])}."
 
 
+def spoken_holiday(holiday: Holiday) -> str:
+    """Return `Closed on Thursday, November 26 (Thanksgiving).`, or its hours."""
+    name = f" ({holiday.name})" if holiday.name else ""
+    if not holiday.hours:
+        return f"Closed on {spoken_day(holiday.day)}{name}."
+    spans = listed([spoken_span(span.opens, span.closes) for span in holiday.hours])
+    return f"On {spoken_day(holiday.day)}{name} {spans}."
+
+
+def spoken_span(first: time | datetime, last: time | datetime) -> str:
+    """Return `9 AM to 5 PM`."""
+    return f"{spoken_time(first)} to {spoken_time(last)}"
+
+
 def _days(days: list[str]) -> str:
     return f"{days[0]} to {days[-1]}" if len(days) > 2 else listed(days)
 
 
 def _span(span: OpeningHours) -> str:
-    return f"{spoken_time(span.opens)} to {spoken_time(span.closes)}"
+    return spoken_span(span.opens, span.closes)

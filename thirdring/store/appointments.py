@@ -38,8 +38,8 @@ class Reservation:
     """
 
     slot: Slot
-    patient_name: str
-    patient_phone: str | None
+    name: str
+    phone: str | None
     call_id: str
     key: str
 
@@ -49,14 +49,14 @@ class Appointment:
     """A slot that is someone's.
 
     Attributes:
-        reference: What the patient is told, as in `RC-1042`; unique within the business.
+        reference: What the caller is told, as in `RC-1042`; unique within the business.
     """
 
     reference: str
     starts_at: datetime
     ends_at: datetime
-    patient_name: str
-    patient_phone: str | None
+    name: str
+    phone: str | None
     call_id: str
 
 
@@ -116,7 +116,7 @@ class AppointmentBook:
     async def reserve(self, wish: Reservation, *, now: datetime) -> Appointment | None:
         """Reserve a slot, or return None when it is someone else's.
 
-        Asking again, by the same tool call or by the same call for the same slot and patient,
+        Asking again, by the same tool call or by the same call for the same slot and name,
         returns the appointment that was made the first time.
         """
         return await self._store.write(lambda connection: self._reserve(connection, wish, now))
@@ -160,8 +160,8 @@ class AppointmentBook:
                 to_text(wish.slot.starts_at),
                 to_text(wish.slot.ends_at),
                 self._next_reference(connection),
-                wish.patient_name,
-                wish.patient_phone,
+                wish.name,
+                wish.phone,
                 wish.call_id,
                 wish.key,
                 to_text(now),
@@ -197,7 +197,7 @@ def _is_the_same(appointment: Appointment, wish: Reservation) -> bool:
     return (
         appointment.call_id == wish.call_id
         and appointment.starts_at == wish.slot.starts_at
-        and appointment.patient_name.casefold() == wish.patient_name.casefold()
+        and appointment.name.casefold() == wish.name.casefold()
     )
 
 
@@ -206,7 +206,7 @@ def _appointment(row: Row) -> Appointment:
         reference=row["reference"],
         starts_at=from_text(row["starts_at"]),
         ends_at=from_text(row["ends_at"]),
-        patient_name=row["patient_name"],
-        patient_phone=row["patient_phone"],
+        name=row["patient_name"],
+        phone=row["patient_phone"],
         call_id=row["call_id"],
     )

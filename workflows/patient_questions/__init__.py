@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thirdring.workflow import TurnTaking, Workflow
-from tools import calendar, calls
+from tools import appointments, calls, hours
 
 __all__ = ["workflow"]
 
@@ -12,9 +12,9 @@ workflow = Workflow(
     direction="inbound",
     turn_taking=TurnTaking(kind="semantic_vad", eagerness="medium"),
     tools=(
-        calendar.opening_hours,
-        calendar.find_slots,
-        calendar.book_appointment,
+        hours.opening_hours,
+        appointments.find_slots,
+        appointments.book_appointment,
         calls.end_call,
     ),
     facts=("facility_name", "address", "notes"),

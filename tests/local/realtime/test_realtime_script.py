@@ -33,7 +33,7 @@ BOOKED = json.dumps(
     {
         "reference": "RC-1042",
         "spoken": "Tuesday, November 24 at 9:30 AM",
-        "patient_name": "Ann Baker",
+        "name": "Ann Baker",
     }
 )
 
@@ -67,7 +67,7 @@ async def test_booking_from_the_first_word_to_the_reference(text: Client) -> Non
     call = call_of(await text.ask("My name is Ann Baker."))
     arguments = json.loads(call["arguments"])
     assert call["name"] == "book_appointment"
-    assert (arguments["slot_id"], arguments["patient_name"]) == ("s_20261124_0930", "Ann Baker")
+    assert (arguments["slot_id"], arguments["name"]) == ("s_20261124_0930", "Ann Baker")
     assert "reference is RC-1042" in text_of(await text.result(call, BOOKED))
     assert call_of(await text.ask("No, thank you."))["name"] == "end_call"
 

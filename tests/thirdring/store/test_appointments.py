@@ -23,7 +23,7 @@ def book(store: Store) -> AppointmentBook:
 
 
 def wish(key: str, *, slot: Slot = NINE, name: str = "Ada Byron", call: str = "c1") -> Reservation:
-    return Reservation(slot=slot, patient_name=name, patient_phone=None, call_id=call, key=key)
+    return Reservation(slot=slot, name=name, phone=None, call_id=call, key=key)
 
 
 def test_slots_fill_the_hours() -> None:

@@ -1,72 +1,25 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from livekit.agents import Agent, AgentSession
 from livekit.agents.llm import FunctionTool, Tool, Toolset
 from livekit.agents.llm.utils import build_legacy_openai_schema
-from livekit.agents.voice.run_result import RunResult
 
-from tests.peers.scripted_llm import Call, ScriptedLLM
-from tests.samples import LINE, SetClock, business, opened
-from thirdring.state import CallState
+from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
+from tests.samples import SetClock, business
 from thirdring.store import Store
 from thirdring.store.appointments import AppointmentBook, Reservation, slots_of
 from thirdring.store.sqlite import SqliteStore
-from tools.calendar import book_appointment, find_slots, opening_hours
+from tools.appointments import book_appointment, find_slots
 
-TOOLS: list[Tool | Toolset] = [opening_hours, find_slots, book_appointment]
-FRIDAY_NOON = datetime(2026, 11, 20, 17, 10, tzinfo=UTC)
+TOOLS: list[Tool | Toolset] = [find_slots, book_appointment]
 TUESDAY = date(2026, 11, 24)
-
-
-class Conversation:
-    """A call whose model does as told; `use` returns what the model heard back."""
-
-    def __init__(self, state: CallState, session: AgentSession[CallState]) -> None:
-        self.state = state
-        self.clock = state.clock
-        self._session = session
-
-    async def use(self, tool: str, /, tool_call: str | None = None, **arguments: object) -> str:
-        """Return the tool's result; a refusal begins with `REFUSED: `."""
-        model = self._session.llm
-        assert isinstance(model, ScriptedLLM)
-        model.script.append(Call(tool, arguments, tool_call))
-        async with asyncio.timeout(20):
-            result: RunResult[object] = await self._session.run(user_input="...")
-        outputs = [event for event in result.events if event.type == "function_call_output"]
-        assert len(outputs) == 1
-        item = outputs[0].item
-        return f"REFUSED: {item.output}" if item.is_error else item.output
-
-    async def offered(self, day: str) -> list[str]:
-        """Return the ids of the slots that are offered on a day."""
-        found = json.loads(await self.use("find_slots", day=day))
-        return [slot["slot_id"] for slot in found["slots"]]
-
-
-@asynccontextmanager
-async def calling(store: Store, call_id: str = "call-1") -> AsyncIterator[Conversation]:
-    state = CallState(
-        business=business(),
-        line=LINE,
-        leg=opened(call_id).leg,
-        store=store,
-        clock=SetClock(FRIDAY_NOON),
-    )
-    session = AgentSession(llm=ScriptedLLM(), userdata=state)
-    async with session:
-        await session.start(Agent(instructions="", tools=TOOLS))
-        yield Conversation(state, session)
 
 
 @pytest.fixture
@@ -77,14 +30,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store) as conversation:
+    async with calling(store, TOOLS) as conversation:
         yield conversation
-
-
-async def test_the_hours_are_a_sentence(call: Conversation) -> None:
-    """The model gets something that it can say."""
-    hours = await call.use("opening_hours")
-    assert hours == "Monday to Friday 9 AM to 5 PM; closed on Saturday and Sunday."
 
 
 async def test_free_times_are_offered_with_ids(call: Conversation) -> None:
@@ -205,7 +152,7 @@ async def test_the_last_slot_of_a_day_is_taken(call: Conversation, store: Store)
     for number, taken in enumerate(slots_of(call.state.business, TUESDAY)):
         await rival.reserve(Reservation(taken, "Bob", None, "other", f"k{number}"), now=FRIDAY_NOON)
     for wanted in (slot, other):
-        answer = await call.use("book_appointment", slot_id=wanted, patient_name="Ada")
+        answer = await call.use("book_appointment", slot_id=wanted, name="Ada")
         assert answer.endswith(
             "has just been taken. Tuesday, November 24 is fully booked. "
             "The next day with free times is Wednesday, November 25."
@@ -215,14 +162,14 @@ async def test_the_last_slot_of_a_day_is_taken(call: Conversation, store: Store)
 async def test_an_offered_time_is_booked(call: Conversation, store: Store) -> None:
     """The patient gets a reference, and the slot is gone."""
     slot, *_ = await call.offered("tuesday")
-    booked = await call.use("book_appointment", slot_id=slot, patient_name=" Ada\n Byron ")
+    booked = await call.use("book_appointment", slot_id=slot, name=" Ada\n Byron ")
     assert json.loads(booked) == {
         "reference": "RC-1001",
         "spoken": "Tuesday, November 24 at 9 AM",
-        "patient_name": "Ada Byron",
+        "name": "Ada Byron",
     }
     (appointment,) = await AppointmentBook(store, business()).of_call("call-1")
-    assert appointment.patient_phone == "+12025550199"
+    assert appointment.phone == "+12025550199"
     assert slot not in await call.offered("tuesday")
 
 
@@ -231,7 +178,7 @@ async def test_booking_again_is_the_same_booking(call: Conversation, store: Stor
     slot, other, *_ = await call.offered("tuesday")
     wishes = [("f1", slot, "Ada Byron"), ("f1", other, "Ada Byron"), ("f2", slot, "ada byron")]
     answers = {
-        await call.use("book_appointment", tool_call, slot_id=wanted, patient_name=name)
+        await call.use("book_appointment", tool_call, slot_id=wanted, name=name)
         for tool_call, wanted, name in wishes
     }
     assert len(answers) == 1
@@ -240,23 +187,23 @@ async def test_booking_again_is_the_same_booking(call: Conversation, store: Stor
 
 async def test_an_invented_slot_is_refused(call: Conversation) -> None:
     """Only what was offered during this call can be booked, however real it looks."""
-    answer = await call.use("book_appointment", slot_id="s_20261124_0900", patient_name="Ada")
+    answer = await call.use("book_appointment", slot_id="s_20261124_0900", name="Ada")
     assert answer.startswith("REFUSED: No such slot was offered.")
 
 
 async def test_a_taken_slot_is_refused_with_others(call: Conversation, store: Store) -> None:
     """Who comes second is offered what is near, and can book it at once."""
     slot, *_ = await call.offered("tuesday")
-    async with calling(store, "call-2") as rival:
+    async with calling(store, TOOLS, "call-2") as rival:
         await rival.offered("tuesday")
-        await rival.use("book_appointment", slot_id=slot, patient_name="Ada Byron")
-    answer = await call.use("book_appointment", slot_id=slot, patient_name="Ada Byron")
+        await rival.use("book_appointment", slot_id=slot, name="Ada Byron")
+    answer = await call.use("book_appointment", slot_id=slot, name="Ada Byron")
     assert answer == (
         "REFUSED: Tuesday, November 24 at 9 AM has just been taken. Still free on Tuesday, "
         "November 24: 9:30 AM (slot_id s_20261124_0930), 10 AM (slot_id s_20261124_1000), "
         "10:30 AM (slot_id s_20261124_1030) and 11 AM (slot_id s_20261124_1100)."
     )
-    again = await call.use("book_appointment", slot_id="s_20261124_0930", patient_name="Ada")
+    again = await call.use("book_appointment", slot_id="s_20261124_0930", name="Ada")
     assert json.loads(again)["reference"] == "RC-1002"
 
 
@@ -265,7 +212,7 @@ async def test_a_time_that_has_passed_is_refused(call: Conversation) -> None:
     slot, *_ = await call.offered("today")
     assert isinstance(call.clock, SetClock)
     call.clock.moment = datetime(2026, 11, 20, 20, 45, tzinfo=UTC)
-    answer = await call.use("book_appointment", slot_id=slot, patient_name="Ada")
+    answer = await call.use("book_appointment", slot_id=slot, name="Ada")
     assert answer.startswith(
         "REFUSED: That time has passed. Still free on Friday, November 20: 4 PM"
     )
@@ -285,17 +232,17 @@ async def test_phone_numbers_become_e164(
 ) -> None:
     """A national number is one of the line's country; none at all is the caller's own."""
     slot, *_ = await call.offered("tuesday")
-    await call.use("book_appointment", slot_id=slot, patient_name="Ada", patient_phone=said)
+    await call.use("book_appointment", slot_id=slot, name="Ada", phone=said)
     (appointment,) = await AppointmentBook(store, business()).of_call("call-1")
-    assert appointment.patient_phone == phone
+    assert appointment.phone == phone
 
 
 @pytest.mark.parametrize(
     ("name", "phone", "reason"),
     [
-        ("", "", "The patient's name is missing"),
-        ("12 \x00 ;", "", "The patient's name is missing"),
-        ("x" * 101, "", "The patient's name is too long"),
+        ("", "", "The name is missing"),
+        ("12 \x00 ;", "", "The name is missing"),
+        ("x" * 101, "", "The name is too long"),
         ("Ada", "555", "That phone number is not complete"),
         ("Ada", "call me", "That phone number is not complete"),
         ("Ada", "9" * 60, "That phone number is not complete"),
@@ -306,9 +253,7 @@ async def test_senseless_details_book_nothing(
 ) -> None:
     """The model is told what to ask for."""
     slot, *_ = await call.offered("tuesday")
-    answer = await call.use(
-        "book_appointment", slot_id=slot, patient_name=name, patient_phone=phone
-    )
+    answer = await call.use("book_appointment", slot_id=slot, name=name, phone=phone)
     assert answer.startswith(f"REFUSED: {reason}")
     assert slot in await call.offered("tuesday")
 
@@ -335,6 +280,5 @@ def test_the_model_is_told_what_each_argument_is(tool: FunctionTool[..., Any]) -
     arguments = schema["parameters"]["properties"]
     assert all(argument["description"] for argument in arguments.values())
     assert "ctx" not in arguments
-    required = {"opening_hours": [], "find_slots": ["day"]}
-    expected = required.get(schema["name"], ["slot_id", "patient_name"])
-    assert schema["parameters"].get("required", []) == expected
+    required = {"find_slots": ["day"], "book_appointment": ["slot_id", "name"]}
+    assert schema["parameters"]["required"] == required[schema["name"]]

@@ -1,4 +1,4 @@
-"""The appointment book of a business: its hours, free times, and booking one of them.
+"""The appointment book of a business: its free times, and booking one of them.
 
 Days, times, ids and reference numbers are made here; the model only hands them on.
 """
@@ -22,21 +22,14 @@ from thirdring.state import CallState
 from thirdring.store.appointments import AppointmentBook, Reservation, Slot, slots_of
 from tools.days import HORIZON_DAYS, day_meant
 from tools.refusal import guarded
-from tools.spoken import listed, spoken_day, spoken_hours, spoken_moment, spoken_time
+from tools.spoken import listed, spoken_day, spoken_moment, spoken_time
 
-__all__ = ["book_appointment", "find_slots", "opening_hours"]
+__all__ = ["book_appointment", "find_slots"]
 
 logger = logging.getLogger(__name__)
 
 LONGEST_NAME = 100
 SLOTS_OFFERED = 4
-
-
-@function_tool
-@guarded
-async def opening_hours(ctx: RunContext[CallState]) -> str:
-    """Get the opening hours of every day of the week."""
-    return spoken_hours(ctx.userdata.business)
 
 
 @function_tool
@@ -71,15 +64,15 @@ async def find_slots(ctx: RunContext[CallState], day: str, near: str = "") -> st
 @function_tool
 @guarded
 async def book_appointment(
-    ctx: RunContext[CallState], slot_id: str, patient_name: str, patient_phone: str = ""
+    ctx: RunContext[CallState], slot_id: str, name: str, phone: str = ""
 ) -> str:
     """Book a time that the caller has agreed to. Then tell them the day, time and reference.
 
     Args:
         slot_id: A slot_id that find_slots returned during this call.
-        patient_name: Full name of the patient, as the caller said it.
-        patient_phone: Phone number of the patient. Leave it empty to use the number that the caller
-            is calling from.
+        name: Full name of the person whom it is for, as the caller said it.
+        phone: Their phone number. Leave it empty to use the number that the caller is calling
+            from.
     """
     state = ctx.userdata
     slot = state.offered.get(slot_id)
@@ -87,8 +80,8 @@ async def book_appointment(
         raise ToolRefused("No such slot was offered. Call find_slots, then use one of its ids.")
     wish = Reservation(
         slot=slot,
-        patient_name=_name(patient_name),
-        patient_phone=_phone(patient_phone, state),
+        name=_name(name),
+        phone=_phone(phone, state),
         call_id=state.leg.call_id,
         key=f"{state.leg.call_id}:{ctx.function_call.call_id}",
     )
@@ -105,7 +98,7 @@ async def book_appointment(
         {
             "reference": appointment.reference,
             "spoken": spoken_moment(appointment.starts_at.astimezone(state.business.time_zone)),
-            "patient_name": appointment.patient_name,
+            "name": appointment.name,
         },
         ensure_ascii=False,
     )
@@ -192,9 +185,9 @@ def _name(text: str) -> str:
     printable = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
     name = " ".join(printable.split())
     if not any(character.isalpha() for character in name):
-        raise ToolRefused("The patient's name is missing. Ask the caller for it.")
+        raise ToolRefused("The name is missing. Ask the caller for it.")
     if len(name) > LONGEST_NAME:
-        raise ToolRefused("The patient's name is too long. Ask for first and last name only.")
+        raise ToolRefused("The name is too long. Ask for first and last name only.")
     return name
 
 

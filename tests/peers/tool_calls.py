@@ -1,0 +1,67 @@
+"""A call whose model does as told, to try tools with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from livekit.agents import Agent, AgentSession
+from livekit.agents.llm import Tool, Toolset
+from livekit.agents.voice.run_result import RunResult
+
+from tests.peers.scripted_llm import Call, ScriptedLLM
+from tests.samples import LINE, SetClock, business, opened
+from thirdring.state import CallState
+from thirdring.store import Store
+
+__all__ = ["FRIDAY_NOON", "Conversation", "calling"]
+
+FRIDAY_NOON = datetime(2026, 11, 20, 17, 10, tzinfo=UTC)
+"""Ten past noon in New York."""
+
+
+class Conversation:
+    """A call whose model does as told; `use` returns what the model heard back."""
+
+    def __init__(self, state: CallState, session: AgentSession[CallState]) -> None:
+        self.state = state
+        self.clock = state.clock
+        self._session = session
+
+    async def use(self, tool: str, /, tool_call: str | None = None, **arguments: object) -> str:
+        """Return the tool's result; a refusal begins with `REFUSED: `."""
+        model = self._session.llm
+        assert isinstance(model, ScriptedLLM)
+        model.script.append(Call(tool, arguments, tool_call))
+        async with asyncio.timeout(20):
+            result: RunResult[object] = await self._session.run(user_input="...")
+        outputs = [event for event in result.events if event.type == "function_call_output"]
+        assert len(outputs) == 1
+        item = outputs[0].item
+        return f"REFUSED: {item.output}" if item.is_error else item.output
+
+    async def offered(self, day: str) -> list[str]:
+        """Return the ids of the slots that are offered on a day."""
+        found = json.loads(await self.use("find_slots", day=day))
+        return [slot["slot_id"] for slot in found["slots"]]
+
+
+@asynccontextmanager
+async def calling(
+    store: Store, tools: Sequence[Tool | Toolset], call_id: str = "call-1"
+) -> AsyncIterator[Conversation]:
+    """Yield a call to the clinic whose agent has these tools."""
+    state = CallState(
+        business=business(),
+        line=LINE,
+        leg=opened(call_id).leg,
+        store=store,
+        clock=SetClock(FRIDAY_NOON),
+    )
+    session = AgentSession(llm=ScriptedLLM(), userdata=state)
+    async with session:
+        await session.start(Agent(instructions="", tools=list(tools)))
+        yield Conversation(state, session)
