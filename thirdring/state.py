@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 from thirdring.calls import Leg
 from thirdring.clock import Clock, SystemClock
 from thirdring.conversation import Conversation
+from thirdring.egress import Network
 from thirdring.outcome import OutcomeSheet
 from thirdring.settings import Business, Line
 from thirdring.store import Store
 from thirdring.store.appointments import Slot
+from thirdring.transfer import Transfer
 
 __all__ = ["CallState"]
 
@@ -33,6 +35,8 @@ class CallState:
         conversation: What was said so far.
         outcome: What the call leaves behind, as far as it is known.
         resources: Closed when the call is over.
+        allowed_receivers: Networks inside that the business may reach although they are not public.
+        transfer: Connects the caller with somebody else; None where nothing can.
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
         refused: Ids of tool calls to which a rule said no.
@@ -47,6 +51,8 @@ class CallState:
     conversation: Conversation = field(default_factory=Conversation)
     outcome: OutcomeSheet = field(default_factory=_no_outcome)
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+    allowed_receivers: tuple[Network, ...] = ()
+    transfer: Transfer | None = None
     offered: dict[str, Slot] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     end_requested: asyncio.Event = field(default_factory=asyncio.Event)
