@@ -19,7 +19,7 @@ from sip.caller import CallerEvents, Follower, arrival, follow
 from sip.last_news import hear_of_departure
 from sip.orphan import end_with_worker
 from sip.room_end import RoomEnd
-from thirdring import lines, metadata, prompts, session, workflow
+from thirdring import agents, lines, metadata, prompts, session, workflow
 from thirdring.calls import EndReason, Leg, LegKind, e164
 from thirdring.clock import Clock
 from thirdring.errors import CallError, CallTaken
@@ -67,10 +67,14 @@ class Typist(FarEnd, Protocol):
 
     Attributes:
         words: Gets the agent's words as they come.
+        caller: The number that they call from; None when it is hidden.
     """
 
     @property
     def words(self) -> TextOutput: ...
+
+    @property
+    def caller(self) -> str | None: ...
 
     def over(self, reason: str) -> None:
         """Be told, once, that the job should end."""
@@ -138,7 +142,7 @@ async def answer(ctx: JobContext, board: Switchboard, typist: Typist | None = No
         typist: Who calls, where it is not somebody in a room.
     """
     desk = _Desk(ctx, board, typist)
-    leg = await _leg(ctx)
+    leg = await _leg(ctx, typist)
     if leg is None:
         await ctx.delete_room()
         ctx.shutdown("nobody came")
@@ -194,9 +198,10 @@ def live_call(ctx: JobContext) -> LiveCall | None:
     return live
 
 
-async def _leg(ctx: JobContext) -> Leg | None:
+async def _leg(ctx: JobContext, typist: Typist | None) -> Leg | None:
     if ctx.is_fake_job():
-        return Leg(call_id=ctx.job.id, kind=LegKind.CONSOLE, identity="console")
+        caller = typist and typist.caller
+        return Leg(call_id=ctx.job.id, kind=LegKind.CONSOLE, identity="console", caller=caller)
     await ctx.connect()
     # livekit-server takes 200 ms to choose a worker. Of a caller who gave up meanwhile there is no
     # room any more, and by joining we have made another one of its name.
@@ -282,9 +287,11 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
         resources=live.resources,
     )
     facts = facts_of(route.business, route.line, leg, route.metadata, now=board.clock.now())
-    agent = session.agent(
-        route.line, route.workflow, prompts.fill(workflow.instructions(route.workflow), facts)
-    )
+
+    def told(name: str) -> str:
+        return prompts.fill(workflow.instructions(route.workflow, agent=name), facts)
+
+    agent = agents.first_agent(route.line, route.workflow, told)
     agent_session = session.agent_session(
         route.line, route.workflow, state, text=typist is not None
     )

@@ -36,7 +36,8 @@ from thirdring.journal import (
 )
 from thirdring.outcome import Outcome
 from thirdring.recorder import Recorder
-from thirdring.session import PhoneAgent
+from thirdring.session import PhoneAgent, PhoneRealtimeModel
+from thirdring.stages import Stages
 from thirdring.state import CallState
 from thirdring.watching import Happening, HasEnded, IsRefused, Spoken, Wait, watch_tools
 
@@ -131,6 +132,7 @@ class LiveCall:
         self.ending: Ending | None = None
         self.recorder = Recorder(self._record, clock)
         self.resources = AsyncExitStack()
+        self._stages = Stages(journal.offset)
         self._far_end = far_end
         self._clock = clock
         self._over = over
@@ -154,6 +156,8 @@ class LiveCall:
         if self._answered:  # livekit-sip may answer before we are in the room
             agent.answered.set()
         self.recorder.attach(session)
+        if isinstance(session.llm, PhoneRealtimeModel):
+            session.llm.connected = self._stages.model_connected
         watch_tools(session, self._far_end.show)
         session.on("close", self._on_close)
         session.on("error", self._on_error)
@@ -166,6 +170,7 @@ class LiveCall:
 
     def ready(self) -> None:
         """Note that the agent is ready to speak."""
+        self._stages.reach("ready")
         now = self._clock.now()
         waited = (now - self._opened_at).total_seconds()
         latency = Latency(kind="answer", milliseconds=max(waited, 0) * 1000)
@@ -174,6 +179,7 @@ class LiveCall:
     def answered(self) -> None:
         """Let the caller hear: the line is open."""
         now = self._clock.now()
+        self._stages.reach("answered")
         self.journal.append(Answered(at=now))
         self.recorder.answered(now)
         self._answered = True
@@ -222,7 +228,7 @@ class LiveCall:
         if self._session is not None and self._session.user_state == "speaking":
             # Nothing that is heard any more would tell the model that they have stopped.
             with suppress(RuntimeError):  # it has no session any more
-                self._agent.realtime_llm_session.commit_audio()
+                self._session.current_agent.realtime_llm_session.commit_audio()
         await self.recorder.understood(_LAST_WORDS_SECONDS)
         self._over(reason)
 
@@ -248,6 +254,7 @@ class LiveCall:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.recorder.finish()
         self.journal.append(Ended(at=self._clock.now(), ending=self.ending))
+        self._stages.log(turns=len(self.recorder.conversation.turns))
         await self.journal.close()
         await self.resources.aclose()
         await self._far_end.close()
@@ -341,6 +348,8 @@ class LiveCall:
     def _on_state(self, event: AgentStateChangedEvent | UserStateChangedEvent) -> None:
         # That the caller speaks is told by the model, too.
         if event.new_state == "speaking":
+            if isinstance(event, AgentStateChangedEvent):
+                self._stages.reach("first_audio")
             self._heard_from_model.set()
 
     def _on_error(self, event: ErrorEvent) -> None:

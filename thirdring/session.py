@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, AgentSession, APIConnectOptions, ModelSettings, utils
+from livekit.agents import NOT_GIVEN, Agent, AgentSession, APIConnectOptions, ModelSettings, utils
 from livekit.agents.voice.room_io import (
     AudioInputOptions,
     AudioOutputOptions,
@@ -22,11 +22,11 @@ from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVa
 from pydantic import BaseModel
 
 from thirdring.calls import LegKind
-from thirdring.settings import Line
+from thirdring.settings import Business, Line
 from thirdring.state import CallState
-from thirdring.workflow import TurnTaking, Workflow
+from thirdring.workflow import MAIN, TurnTaking, Workflow
 
-__all__ = ["PhoneAgent", "PhoneRealtimeModel", "agent", "agent_session", "prewarm", "room_options"]
+__all__ = ["PhoneAgent", "PhoneRealtimeModel", "agent_session", "prewarm", "room_options"]
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +71,32 @@ class PhoneAgent(Agent):
     The greeting is asked for while the phone still rings, so that it waits here, spoken, when the
     caller's line opens.
 
+    Args:
+        name: Among the agents of its workflow.
+        opening: What it is asked for as soon as it has the call.
+        before: Who hands the caller over to it; what was said goes with them.
+
     Attributes:
-        answered: To be set once the caller can hear.
+        answered: To be set once the caller can hear; one for all agents of a call.
     """
 
-    def __init__(self, *, instructions: str, tools: list[Any]) -> None:
-        super().__init__(instructions=instructions, tools=tools)
-        self.answered = asyncio.Event()
+    def __init__(
+        self,
+        *,
+        instructions: str,
+        tools: list[Any],
+        name: str = MAIN,
+        opening: str | None = None,
+        before: PhoneAgent | None = None,
+    ) -> None:
+        said = NOT_GIVEN if before is None else before.chat_ctx.copy(exclude_instructions=True)
+        super().__init__(id=name, instructions=instructions, tools=tools, chat_ctx=said)
+        self.answered: asyncio.Event = asyncio.Event() if before is None else before.answered
+        self._opening = opening
+
+    async def on_enter(self) -> None:
+        if self._opening is not None:
+            self.session.generate_reply(instructions=self._opening)
 
     async def realtime_audio_output_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
@@ -122,6 +141,12 @@ def _turn_detection(turn_taking: TurnTaking) -> SemanticVad | ServerVad:
     )
 
 
+def reply_tokens(line: Line, workflow: Workflow, business: Business) -> int | None:
+    """Return the longest reply on a line, in tokens of the model; None for no cap."""
+    own, common = line.limits.reply_tokens, business.limits.reply_tokens
+    return own or common or workflow.reply_tokens
+
+
 def agent_session(
     line: Line, workflow: Workflow, state: CallState, *, text: bool = False
 ) -> AgentSession[CallState]:
@@ -132,7 +157,7 @@ def agent_session(
     Args:
         line: Names model and voice.
         workflow: Says how turns are taken.
-        state: What its tools share.
+        state: What its tools share; its business may cap replies.
         text: The model answers in text, without the time and cost of a voice.
 
     Raises:
@@ -147,6 +172,10 @@ def agent_session(
         # A caller waits while this retries: two short tries, not four long ones.
         conn_options=APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=4.0),
     )
+    if (cap := reply_tokens(line, workflow, state.business)) is not None:
+        # The constructor has no argument for it. Set before there is a session, it is part of the
+        # configuration that every connection begins with.
+        model.update_options(max_response_output_tokens=cap)
     return AgentSession(
         llm=model,
         userdata=state,
@@ -156,14 +185,6 @@ def agent_session(
         user_away_timeout=None,
         session_close_transcript_timeout=1.0,
     )
-
-
-def agent(line: Line, workflow: Workflow, instructions: str) -> PhoneAgent:
-    """Return the agent of one call with the tools that its line offers."""
-    offered = [
-        tool for tool in workflow.tools if line.tools is None or tool.info.name in line.tools
-    ]
-    return PhoneAgent(instructions=instructions, tools=offered)
 
 
 def room_options(kind: LegKind, identity: str) -> RoomOptions:

@@ -13,20 +13,28 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from livekit.agents import llm
 from pydantic import BaseModel, ConfigDict, Field
 
+from thirdring.agent_checks import mistakes
 from thirdring.errors import ConfigError, Problem
 from thirdring.outcome import Outcome
 from thirdring.prompts import PLACEHOLDER
 
 __all__ = [
     "CALL_FACTS",
+    "MAIN",
     "AgentPart",
     "TurnTaking",
     "Workflow",
     "WorkflowTool",
     "described",
     "discover",
+    "handover_name",
     "instructions",
 ]
+
+MAIN: Final = "main"
+"""The name of a workflow's first agent, whose instructions are `instructions.md`."""
+
+_HANDOVER: Final = "hand_over_to_"
 
 SHARED_INSTRUCTIONS: Final = Path("_shared", "voice.md")
 """How to speak on a phone; put before the instructions of every workflow."""
@@ -83,7 +91,10 @@ class AgentPart(BaseModel):
         when: For the agent that hands over: when to.
         tools: What this agent may call.
         hands_over_to: Names of other agents; `main` is the workflow's first.
-        opening: What it is asked to do as soon as it has the call; None to wait for words.
+        opening: What it is asked to do as soon as it has the call; None to wait for words. May use
+            facts.
+        on_its_own_call: It is never handed a caller: it speaks first on the call that is made for
+            an errand of the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -93,6 +104,7 @@ class AgentPart(BaseModel):
     tools: tuple[WorkflowTool, ...] = ()
     hands_over_to: tuple[str, ...] = ()
     opening: str | None = None
+    on_its_own_call: bool = False
 
 
 class Workflow(BaseModel):
@@ -127,6 +139,15 @@ class Workflow(BaseModel):
     connecting: bool = False
     time_limit_minutes: Annotated[int, Field(ge=1, le=240)] = 30
 
+    def part(self, name: str) -> AgentPart:
+        """Return one of `agents`; `discover` has seen that those that are named exist."""
+        return next(part for part in self.agents if part.name == name)
+
+
+def handover_name(name: str) -> str:
+    """Return the name of the tool that hands the caller over to an agent."""
+    return f"{_HANDOVER}{name}"
+
 
 def discover(package_name: str = "workflows") -> dict[str, Workflow]:
     """Return the workflow of every folder of a package, by name; `_` begins those that are none.
@@ -151,14 +172,18 @@ def discover(package_name: str = "workflows") -> dict[str, Workflow]:
     return dict(sorted(found.items()))
 
 
-def instructions(workflow: Workflow, package_name: str = "workflows") -> str:
-    """Return what the model is told on this workflow's lines, placeholders included.
+def instructions(workflow: Workflow, package_name: str = "workflows", *, agent: str = MAIN) -> str:
+    """Return what an agent of this workflow is told, placeholders included.
 
     It is read anew each time: a prompt can be tried without a restart.
     """
     folder = _package_folder(package_name)
-    paths = (folder / SHARED_INSTRUCTIONS, folder / workflow.name / "instructions.md")
+    paths = (folder / SHARED_INSTRUCTIONS, folder / workflow.name / _text_of(agent))
     return "\n\n".join(path.read_text(encoding="utf-8").strip() for path in paths) + "\n"
+
+
+def _text_of(agent: str) -> str:
+    return "instructions.md" if agent == MAIN else f"{agent}.md"
 
 
 def _package_folder(package_name: str) -> Path:
@@ -213,6 +238,7 @@ class _Folder:
     """One folder of a package of workflows."""
 
     def __init__(self, package_name: str, path: Path) -> None:
+        self._package_name = package_name
         self._name = path.name
         self._module = f"{package_name}.{path.name}"
         self._code = _named(package_name, Path(path.name, "__init__.py"))
@@ -241,29 +267,41 @@ class _Folder:
         for unknown in sorted(frozenset(PLACEHOLDER.findall(workflow.greeting)) - facts):
             what = f"uses the unknown fact {unknown!a}"
             yield self._field_problem("greeting", what, _listed(facts))
-        names: set[str] = set()
-        for tool in workflow.tools:
-            name = tool.info.name
+        for tool in (*workflow.tools, *(tool for part in workflow.agents for tool in part.tools)):
             if not described(tool):
-                what = f"has {name}, which does not say what it does"
+                what = f"has {tool.info.name}, which does not say what it does"
                 yield self._field_problem("tools", what, "a docstring: the model reads it")
-            if name in names:
-                yield self._field_problem("tools", f"has two named {name}", "each name once")
-            names.add(name)
+        for one in mistakes(workflow, MAIN, _HANDOVER):
+            yield self._field_problem(one.field, one.what, one.expected, agent=one.agent)
+        for part in workflow.agents:
+            for unknown in sorted(frozenset(PLACEHOLDER.findall(part.opening or "")) - facts):
+                what = f"uses the unknown fact {unknown!a}"
+                yield self._field_problem("opening", what, _listed(facts), agent=part.name)
+            yield from _text_problems(self._text_of(part), facts)
         yield from _text_problems(self._text, facts)
 
-    def _field_problem(self, field: str, what: str, expected: str) -> Problem:
-        at = self._position(field)
-        return self._code.problem(what, expected, at=at, field=f"workflow.{field}")
+    def _text_of(self, part: AgentPart) -> _File:
+        return _named(self._package_name, Path(self._name, _text_of(part.name)))
 
-    def _position(self, field: str) -> tuple[int, int]:
-        """Return where `field=` stands in the call that makes the workflow."""
+    def _field_problem(
+        self, field: str, what: str, expected: str, *, agent: str | None = None
+    ) -> Problem:
+        at = self._position(field, agent)
+        whose = "workflow" if agent is None else f"workflow.agents.{agent}"
+        return self._code.problem(what, expected, at=at, field=f"{whose}.{field}")
+
+    def _position(self, field: str, agent: str | None) -> tuple[int, int]:
+        """Return where `field=` stands in the call that makes the workflow or one of its agents."""
         nodes = ast.walk(ast.parse(self._code.path.read_bytes()))
+        wanted = "Workflow" if agent is None else "AgentPart"
         for call in (node for node in nodes if isinstance(node, ast.Call)):
-            if isinstance(call.func, ast.Name) and call.func.id == "Workflow":
-                for keyword in call.keywords:
-                    if keyword.arg == field:
-                        return keyword.lineno, keyword.col_offset + 1
+            if not isinstance(call.func, ast.Name) or call.func.id != wanted:
+                continue
+            fields = {keyword.arg: keyword for keyword in call.keywords}
+            named = fields["name"].value if "name" in fields else None
+            mine = agent is None or (isinstance(named, ast.Constant) and named.value == agent)
+            if mine and field in fields:
+                return fields[field].lineno, fields[field].col_offset + 1
         return 1, 1
 
     def _line(self, error: BaseException) -> tuple[int, int]:

@@ -11,10 +11,13 @@ from livekit import rtc
 from livekit.agents import APIConnectOptions, ModelSettings
 
 from tests.peers.scripted_model import ScriptedModel, scripted_model
-from tests.samples import LINE
+from tests.samples import LINE, business, opened
 from thirdring import session, workflow
+from thirdring.agents import first_agent
 from thirdring.calls import LegKind
 from thirdring.session import PhoneAgent, PhoneRealtimeModel
+from thirdring.settings import Business, Limits, Line
+from thirdring.state import CallState
 from thirdring.workflow import TurnTaking, Workflow
 
 HANG = 20.0
@@ -37,10 +40,13 @@ def silence(milliseconds: int) -> rtc.AudioFrame:
     return rtc.AudioFrame(bytes(2 * samples), 24_000, 1, samples)
 
 
-def realtime_model(played: Workflow) -> PhoneRealtimeModel:
+def realtime_model(
+    played: Workflow, *, line: Line = LINE, of: Business | None = None
+) -> PhoneRealtimeModel:
     """Return the model that a call of this workflow talks to."""
-    state: Any = None
-    built = session.agent_session(LINE, played, state).llm
+    store: Any = None
+    state = CallState(business=of or business(), line=line, leg=opened().leg, store=store)
+    built = session.agent_session(line, played, state).llm
     assert isinstance(built, PhoneRealtimeModel)
     return built
 
@@ -82,6 +88,46 @@ async def test_turns_are_told_as_the_workflow_says(
     assert got is not None
     common = {"type": turn_taking.kind, "interrupt_response": True, "create_response": True}
     assert expected.items() | common.items() <= got.model_dump().items()
+
+
+SHORT = Limits(reply_tokens=150)
+SHORTER = Limits(reply_tokens=80)
+
+
+@pytest.mark.parametrize(
+    ("cap", "of_line", "of_business", "expected"),
+    [
+        (None, Limits(), Limits(), "inf"),
+        (200, Limits(), Limits(), 200),
+        (200, Limits(), SHORT, 150),
+        (200, SHORTER, SHORT, 80),
+        (None, SHORTER, Limits(), 80),
+    ],
+)
+async def test_the_server_is_told_how_long_a_reply_may_be(
+    model: ScriptedModel, cap: int | None, of_line: Limits, of_business: Limits, expected: object
+) -> None:
+    """The line decides, then its business, then the workflow; on every connection anew."""
+    realtime = realtime_model(
+        CLINIC.model_copy(update={"reply_tokens": cap}),
+        line=LINE.model_copy(update={"limits": of_line}),
+        of=business().model_copy(update={"limits": of_business}),
+    )
+    connection = realtime.session()
+    caps: asyncio.Queue[object] = asyncio.Queue()
+
+    def take(event: dict[str, Any]) -> None:
+        if event["type"] == "session.updated":
+            caps.put_nowait(event["session"]["max_output_tokens"])
+
+    connection.on("openai_server_event_received", take)
+    async with asyncio.timeout(HANG):
+        first = await caps.get()
+        await model.server.close()
+        after_reconnect = await caps.get()
+    await connection.aclose()
+    await realtime.aclose()
+    assert (first, after_reconnect) == (expected, expected)
 
 
 async def test_a_failed_session_closes_all_the_same(
@@ -167,7 +213,7 @@ async def test_an_open_line_holds_nothing_back() -> None:
 def test_a_line_may_offer_fewer_tools(offered: tuple[str, ...] | None, expected: list[str]) -> None:
     """None means all of the workflow's; an empty list means none."""
     line = LINE.model_copy(update={"tools": offered})
-    agent = session.agent(line, CLINIC, "You are a receptionist.")
+    agent = first_agent(line, CLINIC, lambda _name: "You are a receptionist.")
     assert [tool.info.name for tool in CLINIC.tools if tool in agent.tools] == expected
     assert len(agent.tools) == len(expected)
     assert agent.instructions == "You are a receptionist."

@@ -18,6 +18,7 @@ from local.scenarios import Booking, Expected, Outcome, Scenario, ToolOutcome, l
 from tests.peers.scripted_model import scripted_model
 from tests.samples import LINE, SetClock, business, opened
 from thirdring import prompts, session, workflow
+from thirdring.agents import first_agent
 from thirdring.errors import ConfigError
 from thirdring.state import CallState
 from thirdring.store import from_text
@@ -48,7 +49,7 @@ async def agent_session(
     played = workflow.discover()[path.parent.name]
     facts = {name: f"({name})" for name in (*workflow.CALL_FACTS, *played.facts)}
     told = prompts.fill(workflow.instructions(played), facts | {"facility_name": "Riverside"})
-    agent = session.agent(LINE, played, told)
+    agent = first_agent(LINE, played, lambda _name: told)
     agent.answered.set()
     async with scripted_model(seconds_per_character=0) as model:
         monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
