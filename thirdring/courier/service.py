@@ -43,7 +43,7 @@ _LONGEST_LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 0.5
 _WELL_SECONDS: Final = 1.0
 _NAMES_AT_ONCE: Final = 128
-"""Host names of databases that are looked up at one time; `thirdring.sinks.transport` has threads
+"""Host names of databases that are looked up at one time; `thirdring.guarded_http` has threads
 of its own for those of webhooks. One that has no answer holds its thread for long."""
 
 

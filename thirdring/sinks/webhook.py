@@ -1,7 +1,4 @@
-"""Posting a record to the webhook of its business.
-
-Only this module and `transport` know httpx.
-"""
+"""Posting a record to the webhook of its business."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ import httpx
 
 from thirdring.egress import Network
 from thirdring.errors import EgressRefused
+from thirdring.guarded_http import GuardedClient, Resolve, resolve
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.signing import sign
-from thirdring.sinks.transport import GuardedClient, Resolve, resolve
 
 __all__ = ["WebhookSink", "authorities", "open_client", "signatures"]
 
@@ -79,7 +76,7 @@ class WebhookSink:
             }
             async with (
                 asyncio.timeout(self.timeout),
-                self.client.posting(self.endpoint.url, body, headers) as response,
+                self.client.sending("POST", self.endpoint.url, body, headers) as response,
             ):
                 answer = _judge(response, now)
                 await _read_a_little(response)

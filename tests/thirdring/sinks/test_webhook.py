@@ -16,11 +16,11 @@ from standardwebhooks import Webhook
 
 from tests.peers.endpoint import serving
 from tests.samples import LOOPBACK, SECRET, at
+from thirdring.guarded_http import GuardedClient
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.schedule import JITTER, SCHEDULE, next_attempt
 from thirdring.sinks.signing import sign, verify
-from thirdring.sinks.transport import GuardedClient
 from thirdring.sinks.webhook import LONGEST_WAIT, WebhookSink, open_client
 
 BODY = '{"caller": "Grüße"}'.encode()

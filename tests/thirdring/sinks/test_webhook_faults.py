@@ -21,9 +21,9 @@ import trustme
 from tests.peers.counts import tell
 from tests.peers.raw_server import Answer, RawServer, answering
 from tests.samples import LOOPBACK, SECRET, at
+from thirdring.guarded_http import GuardedClient
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
-from thirdring.sinks.transport import GuardedClient
 from thirdring.sinks.webhook import ANSWER_BYTES, LONGEST_WAIT, WebhookSink, open_client
 
 BODY = b'{"a": 1}'

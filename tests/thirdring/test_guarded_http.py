@@ -23,7 +23,7 @@ from tests.samples import LOOPBACK
 from tests.thirdring.forbidden_urls import ADDRESSES, FORBIDDEN
 from thirdring.egress import Network
 from thirdring.errors import EgressRefused
-from thirdring.sinks.transport import resolve
+from thirdring.guarded_http import resolve
 from thirdring.sinks.webhook import open_client
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
