@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from livekit import rtc
@@ -26,7 +26,14 @@ from thirdring.settings import Business, Line
 from thirdring.state import CallState
 from thirdring.workflow import MAIN, TurnTaking, Workflow
 
-__all__ = ["PhoneAgent", "PhoneRealtimeModel", "agent_session", "prewarm", "room_options"]
+__all__ = [
+    "PhoneAgent",
+    "PhoneRealtimeModel",
+    "agent_session",
+    "prewarm",
+    "reply_tokens",
+    "room_options",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +51,12 @@ class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
         self._bstream = utils.audio.AudioByteStream(
             _SAMPLE_RATE, 1, samples_per_channel=_SAMPLE_RATE * _APPEND_MS // 1000
         )
+        self._model = model
+        self.on("openai_server_event_received", self._note_connection)
+
+    def _note_connection(self, event: dict[str, Any]) -> None:
+        if event.get("type") == "session.created":
+            self._model.connected(str(event.get("session", {}).get("id")))
 
     async def aclose(self) -> None:
         # A session that failed for good raises its failure once more here, which would keep the
@@ -57,7 +70,13 @@ class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
 
 
 class PhoneRealtimeModel(openai.realtime.RealtimeModel):
-    """OpenAI's realtime model with 20 ms appends and a close that always ends."""
+    """OpenAI's realtime model with 20 ms appends and a close that always ends.
+
+    Attributes:
+        connected: Called with the id of the session that each connection begins with.
+    """
+
+    connected: Callable[[str], None] = staticmethod(lambda _session: None)
 
     def session(self, *, turn_detection_disabled: bool = False) -> openai.realtime.RealtimeSession:
         session = _PhoneRealtimeSession(self, turn_detection_disabled=turn_detection_disabled)
