@@ -11,14 +11,31 @@ from thirdring.errors import ToolRefused
 from thirdring.settings import Weekday
 from tools.spoken import spoken_day
 
-__all__ = ["HORIZON_DAYS", "day_meant"]
+__all__ = ["HORIZON_DAYS", "day_in", "day_meant"]
 
 HORIZON_DAYS = 365
 
 _MONTHS = [name.lower() for name in calendar.month_name[1:]]
-_MONTH_AND_DAY = re.compile(
-    rf"\b(?P<month>{'|'.join(_MONTHS)})"
-    r" (?P<day>\d{1,2})(?:[a-z]{2})?\b(?:,? (?P<year>\d{4})\b)?",
+_MONTH = "|".join(_MONTHS)
+_DATED = re.compile(
+    rf"\b(?:(?P<iso>\d{{4}}-\d{{2}}-\d{{2}}|\d{{8}})"
+    rf"|(?P<month>{_MONTH}) (?P<day>\d{{1,2}})(?:st|nd|rd|th)?"
+    rf"|(?:the )?(?P<first_day>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<then_month>{_MONTH}))"
+    r"\b(?:,? (?P<year>\d{4})\b)?",
+    re.ASCII,
+)
+_NAMED = re.compile(
+    r"\b(?P<next>next )?(?P<name>(?:the )?day after tomorrow|tomorrow|today|tonight"
+    rf"|{'|'.join(Weekday)})\b",
+    re.ASCII,
+)
+# What may stand beside a day: a time, or words that change nothing. Anything else was not meant as
+# a day, however much of it looks like one.
+_BESIDE = re.compile(
+    r"\d{1,2}(?:[:.]\d{2})?(?:[ap]m)?|[ap]m|on|at|for|the|this|in|of|around|about|by|coming|please"
+    r"|half|quarter|past|after|to|noon|midday|midnight|o'clock|oh|morning|afternoon|evening|night"
+    r"|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|twenty-five"
+    r"|thirty|forty|forty-five|fifty",
     re.ASCII,
 )
 
@@ -29,10 +46,10 @@ def day_meant(text: str, today: date) -> date:
     Raises:
         ToolRefused: It means no day, one in the past, or one too far ahead.
     """
-    words = text.strip().lower()
-    wanted = _dated(words, today) or _named(words, today)
+    wanted, beside = day_in(text, today)
     said = f"Today is {spoken_day(today)} ({today.isoformat()})."
-    if wanted is None:
+    words = re.sub(r"\b([ap])\.m\b\.?", r"\1m", beside).replace(",", " ").split()
+    if wanted is None or not all(_BESIDE.fullmatch(word) for word in words):
         raise ToolRefused(
             "The day must be an ISO date, a month and day, a weekday, today or tomorrow. "
             f"{said} Ask the caller which day they want."
@@ -44,30 +61,41 @@ def day_meant(text: str, today: date) -> date:
     return wanted
 
 
-def _named(words: str, today: date) -> date | None:
-    name = words.rsplit(maxsplit=1)[-1] if words else ""
-    if name in ("today", "tomorrow"):
+def day_in(text: str, today: date) -> tuple[date | None, str]:
+    """Return the day that a text names, if any, and the rest of the text in lower case."""
+    words = " ".join(text.lower().split())
+    dated, named = _DATED.search(words), _NAMED.search(words)
+    # Of "Tuesday, November 24" the date counts.
+    wanted = _dated(dated, today) if dated else _named(named, today) if named else None
+    for found in (dated, named):
+        if found:
+            words = words.replace(found[0], " ", 1)
+    return wanted, " ".join(words.split())
+
+
+def _named(match: re.Match[str], today: date) -> date:
+    name = match["name"]
+    if name.endswith("after tomorrow"):
+        return today + timedelta(days=2)
+    if name in ("today", "tonight", "tomorrow"):
         return today + timedelta(days=name == "tomorrow")
-    for weekday, known in enumerate(Weekday):
-        if name == known:
-            # "Next Saturday", said on a Saturday, is not today.
-            wait = (weekday - today.weekday()) % 7
-            return today + timedelta(days=wait or (7 if words.startswith("next ") else 0))
-    return None
+    # "Next Saturday", said on a Saturday, is not today.
+    wait = (list(Weekday).index(Weekday(name)) - today.weekday()) % 7
+    return today + timedelta(days=wait or (7 if match["next"] else 0))
 
 
-def _dated(words: str, today: date) -> date | None:
-    with suppress(ValueError):
-        return date.fromisoformat(words)
-    match = _MONTH_AND_DAY.search(words)
-    if match is None:
+def _dated(match: re.Match[str], today: date) -> date | None:
+    if match["iso"]:
+        with suppress(ValueError):
+            return date.fromisoformat(match["iso"])
         return None
-    month = _MONTHS.index(match["month"]) + 1
+    month = _MONTHS.index(match["month"] or match["then_month"]) + 1
+    day = int(match["day"] or match["first_day"])
     years = [int(match["year"])] if match["year"] else [today.year, today.year + 1]
     for year in years:
         # February 29 is no date in most years.
         with suppress(ValueError):
-            wanted = date(year, month, int(match["day"]))
+            wanted = date(year, month, day)
             if match["year"] or wanted >= today:
                 return wanted
     return None
