@@ -60,8 +60,9 @@ class _Words(TextOutput):
 class _Typist:
     """The caller's side: everything that is said is shown."""
 
-    def __init__(self, screen: Screen, over: Callable[[], None]) -> None:
+    def __init__(self, screen: Screen, over: Callable[[], None], caller: str | None) -> None:
         self.words = _Words(screen)
+        self.caller = caller
         self._screen = screen
         self._over = over
 
@@ -159,11 +160,15 @@ class TypedCall:
 
 @asynccontextmanager
 async def typed_call(
-    board: Switchboard, screen: Screen, *, metadata: str
+    board: Switchboard, screen: Screen, *, metadata: str, caller: str | None = None
 ) -> AsyncIterator[TypedCall]:
-    """Call the line that `metadata` names, as a dispatch would; the call is over at the end."""
+    """Call the line that `metadata` names, as a dispatch would; the call is over at the end.
+
+    Args:
+        caller: The number to call from; None for a hidden one.
+    """
     over = asyncio.Event()
-    typist = _Typist(screen, over.set)
+    typist = _Typist(screen, over.set, caller)
     with fake_job_context(job_id=f"talk-{secrets.token_hex(6)}", job_metadata=metadata) as ctx:
         async with http_context.open():
             try:
