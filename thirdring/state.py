@@ -40,6 +40,7 @@ class CallState:
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
         refused: Ids of tool calls to which a rule said no.
+        goodbyes: How often the call was to end after a speech, by its id.
         end_requested: Set by a tool when the call should end after the agent's last word.
     """
 
@@ -55,6 +56,7 @@ class CallState:
     transfer: Transfer | None = None
     offered: dict[str, Slot] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    goodbyes: dict[str, int] = field(default_factory=dict)
     end_requested: asyncio.Event = field(default_factory=asyncio.Event)
     _ports: dict[type, Any] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
