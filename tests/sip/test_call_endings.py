@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -40,6 +41,22 @@ async def test_the_agent_hangs_up_after_its_goodbye(calling: Calls, model: Scrip
     ended = entries[-1]
     assert isinstance(ended, Ended)
     assert ended.ending.at - last.ended_at >= timedelta(seconds=0.25)
+
+
+async def test_the_stages_of_a_call_are_logged_when_it_is_over(
+    calling: Calls, model: ScriptedModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Received, ready, answered, first audio, total, in that order; the model comes meanwhile."""
+    async with calling() as call:
+        await call.answer()
+        with caplog.at_level(logging.INFO):
+            await call.hang_up()
+    (line,) = [record for record in caplog.records if record.name == "thirdring.stages"]
+    order = ("received", "ready", "answered", "first_audio", "total")
+    seconds = [vars(line)[f"{stage}_seconds"] for stage in order]
+    assert seconds == sorted(seconds)
+    assert seconds[0] <= vars(line)["model_connected_seconds"] <= seconds[3]
+    assert str(vars(line)["model_session"]).startswith("sess_")
 
 
 async def test_a_caller_who_speaks_over_the_goodbye_stays(
