@@ -37,11 +37,13 @@ CREATE TABLE holds (
     PRIMARY KEY (business, starts_at)
 );
 
--- What is known of a caller from earlier calls, and from which.
+-- What is known of a caller from earlier calls, and from which: what they said, or (of_call) what
+-- the call came to.
 CREATE TABLE caller_facts (
     business TEXT NOT NULL,
     number TEXT NOT NULL,
     fact TEXT NOT NULL,
+    of_call INTEGER NOT NULL,
     call_id TEXT COLLATE "C" NOT NULL,
     noted_at TEXT COLLATE "C" NOT NULL,
     PRIMARY KEY (business, number, fact)
@@ -88,11 +90,12 @@ CREATE TABLE callbacks (
 
 CREATE INDEX callbacks_by_time ON callbacks (business, asked_at);
 
--- What staff are told; sent by the courier.
+-- What staff are told; sent by the courier. The n-th (channel) of the addresses that somebody has.
 CREATE TABLE notifications (
     id TEXT COLLATE "C" PRIMARY KEY,
     business TEXT NOT NULL,
     recipient TEXT NOT NULL,
+    channel INTEGER NOT NULL,
     title TEXT NOT NULL,
     body TEXT NOT NULL,
     urgent INTEGER NOT NULL DEFAULT 0,
@@ -108,7 +111,8 @@ CREATE TABLE notifications (
     CHECK ((state = 'pending') = (due_at IS NOT NULL))
 );
 
-CREATE INDEX notifications_due ON notifications (due_at) WHERE state = 'pending';
+CREATE INDEX notifications_due ON notifications (business, recipient, channel, due_at) WHERE state = 'pending';
+CREATE INDEX notifications_by_state ON notifications (business, state, settled_at);
 
 -- What somebody else is to be called for.
 CREATE TABLE errands (

@@ -1,0 +1,170 @@
+"""What is known of callers from earlier calls, unless they want nothing to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from thirdring.store.store import Connection, Row, Store, from_text, to_text
+
+__all__ = ["CallerFact", "CallerMemory", "note_facts"]
+
+MOST_FACTS = 20
+"""Of what one caller has said; the oldest make room."""
+
+MOST_CALLS = 5
+"""Of what the calls of one caller have come to."""
+
+
+@dataclass(frozen=True)
+class CallerFact:
+    """One thing about a caller.
+
+    Attributes:
+        call_id: The call that it is from.
+        of_call: It is what that call came to, not what they said.
+    """
+
+    business: str
+    number: str
+    fact: str
+    call_id: str
+    noted_at: datetime
+    of_call: bool = False
+
+
+def note_facts(connection: Connection, facts: Iterable[CallerFact]) -> int:
+    """Note facts as part of a transaction; return how many of them are kept now.
+
+    A fact that is known counts as new again. Of callers who have opted out nothing is kept.
+    """
+    # In one order: two who note the same ones wait for each other in turn, not in a circle.
+    ordered = sorted(facts, key=lambda each: (each.business, each.number, each.noted_at))
+    return sum(_note(connection, fact) for fact in ordered)
+
+
+def _note(connection: Connection, fact: CallerFact) -> bool:
+    caller = (fact.business, fact.number)
+    _lock(connection, *caller)
+    if _has_opted_out(connection, *caller):
+        return False
+    known = _rows(connection, *caller)
+    same = [row["fact"] for row in known if _key(row["fact"]) == _key(fact.fact)]
+    alike = [row["fact"] for row in known if bool(row["of_call"]) == fact.of_call]
+    most = MOST_CALLS if fact.of_call else MOST_FACTS
+    others = [text for text in alike if text not in same]
+    gone = [*same, *others[: max(0, len(others) - most + 1)]]
+    connection.executemany(
+        "DELETE FROM caller_facts WHERE business = ? AND number = ? AND fact = ?",
+        [(*caller, text) for text in gone],
+    )
+    connection.execute(
+        "INSERT INTO caller_facts (business, number, fact, of_call, call_id, noted_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (*caller, fact.fact, int(fact.of_call), fact.call_id, to_text(fact.noted_at)),
+    )
+    return True
+
+
+class CallerMemory:
+    """What one business knows of its callers."""
+
+    def __init__(self, store: Store, business: str) -> None:
+        self._store = store
+        self._business = business
+
+    async def recall(self, number: str, *, since: datetime) -> list[CallerFact]:
+        """Return what is known of a caller and not older than `since`, the oldest first."""
+        return await self._store.read(
+            lambda connection: [
+                _fact(row)
+                for row in _rows(connection, self._business, number)
+                if row["noted_at"] >= to_text(since)
+            ]
+        )
+
+    async def forget(self, number: str, *, call_id: str, now: datetime) -> int:
+        """Delete what is known of a caller and keep nothing from now on; return how much it was.
+
+        Args:
+            call_id: The call in which they wanted it so; empty when an operator does.
+        """
+
+        def work(connection: Connection) -> int:
+            caller = (self._business, number)
+            _lock(connection, *caller)
+            connection.execute(
+                "INSERT INTO caller_opt_outs (business, number, call_id, opted_out_at)"
+                " VALUES (?, ?, ?, ?) ON CONFLICT (business, number) DO NOTHING",
+                (*caller, call_id, to_text(now)),
+            )
+            return connection.execute(
+                "DELETE FROM caller_facts WHERE business = ? AND number = ?", caller
+            ).rowcount
+
+        return await self._store.write(work)
+
+    async def allow(self, number: str) -> bool:
+        """Let something be kept of a caller again; return whether they had opted out."""
+        return await self._store.write(
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM caller_opt_outs WHERE business = ? AND number = ?",
+                    (self._business, number),
+                ).rowcount
+                > 0
+            )
+        )
+
+    async def opted_out(self, number: str) -> bool:
+        """Return whether a caller wants nothing to be kept."""
+        return await self._store.read(
+            lambda connection: _has_opted_out(connection, self._business, number)
+        )
+
+    async def sweep(self, now: datetime, retention: timedelta) -> int:
+        """Delete what is older than it may be; return how much it was."""
+        return await self._store.write(
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM caller_facts WHERE business = ? AND noted_at < ?",
+                    (self._business, to_text(now - retention)),
+                ).rowcount
+            )
+        )
+
+
+def _lock(connection: Connection, business: str, number: str) -> None:
+    connection.lock(f"memory of {number} at {business}")
+
+
+def _has_opted_out(connection: Connection, business: str, number: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM caller_opt_outs WHERE business = ? AND number = ?", (business, number)
+    ).fetchone()
+    return row is not None
+
+
+def _rows(connection: Connection, business: str, number: str) -> list[Row]:
+    """Return the facts of a caller, the oldest first."""
+    return connection.execute(
+        "SELECT * FROM caller_facts WHERE business = ? AND number = ? ORDER BY noted_at, fact",
+        (business, number),
+    ).fetchall()
+
+
+def _key(text: str) -> str:
+    """Return what two wordings of one fact share."""
+    return " ".join(text.casefold().split()).rstrip(".!")
+
+
+def _fact(row: Row) -> CallerFact:
+    return CallerFact(
+        business=row["business"],
+        number=row["number"],
+        fact=row["fact"],
+        call_id=row["call_id"],
+        noted_at=from_text(row["noted_at"]),
+        of_call=bool(row["of_call"]),
+    )
