@@ -3,71 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sized
-from difflib import get_close_matches
-from typing import Annotated, Final, Literal, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from thirdring.calls import e164
-from thirdring.config_sinks import SinksFile, WebhookFile
+from thirdring.config_business import BusinessFile, E164Number
 from thirdring.config_values import (
     FilePart,
     NetworkValue,
-    one_of,
+    not_empty,
     parse_listen,
     parse_ports,
-    parse_span,
     wrong,
 )
-from thirdring.prompts import MAX_VALUE_LENGTH
-from thirdring.settings import (
-    DEFAULT_MODEL,
-    Business,
-    GatewaySettings,
-    Line,
-    MaxCalls,
-    OpeningHours,
-    Settings,
-    SlotMinutes,
-    Trunk,
-    Weekday,
-    WorkerSettings,
-)
+from thirdring.settings import GatewaySettings, MaxCalls, Settings, Trunk, WorkerSettings
 
-__all__ = ["VOICES", "SettingsFile"]
-
-VOICES: Final = (
-    "alloy",
-    "ash",
-    "ballad",
-    "cedar",
-    "coral",
-    "echo",
-    "marin",
-    "sage",
-    "shimmer",
-    "verse",
-)
-"""Of the OpenAI Realtime API."""
+__all__ = ["SettingsFile"]
 
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_Entries = TypeVar("_Entries", bound=Sized)
-_FACT: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
-
-
-def _not_empty(entries: _Entries) -> _Entries:
-    # Not by `min_length`: of tuples pydantic counts the entries that are right.
-    if not entries:
-        raise wrong("is empty", "at least one entry")
-    return entries
-
-
-def _number(text: str) -> str:
-    if not text.startswith("+") or e164(text) != text:
-        raise wrong("is not an E.164 number", 'a number such as "+12025550142"')
-    return text
 
 
 def _slug(text: str) -> str:
@@ -79,35 +32,6 @@ def _slug(text: str) -> str:
 def _trunk_name(text: str) -> str:
     if not _SLUG.fullmatch(text):
         raise wrong("is no name for a trunk", "1 to 63 of a-z, 0-9, _ and -")
-    return text
-
-
-def _fact_name(text: str) -> str:
-    if not _FACT.fullmatch(text):
-        raise wrong("is no name for a fact", "up to 63 of a-z, 0-9 and _, a letter first")
-    return text
-
-
-def _zone(value: object) -> ZoneInfo:
-    try:
-        # OSError: some names are folders of the time zone database.
-        return ZoneInfo(value) if isinstance(value, str) else ZoneInfo("")
-    except (ValueError, KeyError, OSError):
-        near = get_close_matches(str(value)[:64], available_timezones(), n=1)
-        hint = f' (did you mean "{near[0]}"?)' if near else ""
-        raise wrong("is no time zone", f"a name such as America/New_York{hint}") from None
-
-
-def _span(value: object) -> OpeningHours:
-    span = parse_span(value)
-    if span is None:
-        raise wrong("is no span of a day", '"HH:MM-HH:MM", opening before it closes')
-    return span
-
-
-def _voice(text: str) -> str:
-    if text not in VOICES:
-        raise wrong("is no voice of the model", one_of(text, VOICES))
     return text
 
 
@@ -127,43 +51,7 @@ def _ports(value: object) -> tuple[int, int]:
     return ports
 
 
-_Text = Annotated[str, Field(min_length=1, max_length=MAX_VALUE_LENGTH)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
-_Number = Annotated[str, AfterValidator(_number)]
-_Span = Annotated[OpeningHours, BeforeValidator(_span)]
-
-
-class LineFile(FilePart):
-    number: _Number
-    workflow: _Name
-    voice: Annotated[str, AfterValidator(_voice)] = "marin"
-    model: _Name = DEFAULT_MODEL
-    greeting: _Text | None = None
-    tools: tuple[_Name, ...] | None = None
-
-
-class BusinessFile(FilePart):
-    name: _Name
-    time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)]
-    facts: dict[Annotated[str, AfterValidator(_fact_name)], _Text] = Field(default_factory=dict)
-    hours: dict[Weekday, tuple[_Span, ...]] = Field(default_factory=dict)
-    slot_minutes: SlotMinutes = 30
-    webhook: WebhookFile | None = None
-    sinks: SinksFile = SinksFile()
-    lines: Annotated[tuple[LineFile, ...], AfterValidator(_not_empty)]
-
-    def business(self, slug: str) -> Business:
-        return Business(
-            slug=slug,
-            name=self.name,
-            time_zone=self.time_zone,
-            facts=self.facts,
-            hours=self.hours,
-            slot_minutes=self.slot_minutes,
-            webhook=self.webhook and self.webhook.endpoint(),
-            sinks=self.sinks.settings(),
-            lines=tuple(Line.model_validate(line.model_dump()) for line in self.lines),
-        )
 
 
 class GatewayFile(FilePart):
@@ -185,9 +73,9 @@ class GatewayFile(FilePart):
 
 class TrunkFile(FilePart):
     # A key without a value is a slip, and none of them may open the trunk: hence no `None`.
-    lines: Annotated[tuple[_Number, ...], AfterValidator(_not_empty)] = ()
+    lines: Annotated[tuple[E164Number, ...], AfterValidator(not_empty)] = ()
     allowed_addresses: tuple[NetworkValue, ...] = ()
-    allowed_numbers: tuple[_Number, ...] = ()
+    allowed_numbers: tuple[E164Number, ...] = ()
     auth_username: _Name = ""
     auth_password: _Name = ""
 
@@ -207,12 +95,12 @@ class SettingsFile(FilePart):
 
     version: Literal[1]
     businesses: Annotated[
-        dict[Annotated[str, AfterValidator(_slug)], BusinessFile], AfterValidator(_not_empty)
+        dict[Annotated[str, AfterValidator(_slug)], BusinessFile], AfterValidator(not_empty)
     ]
-    default_line: _Number | None = None
+    default_line: E164Number | None = None
     gateway: GatewayFile = GatewayFile()
     trunks: Annotated[
-        dict[Annotated[str, AfterValidator(_trunk_name)], TrunkFile], AfterValidator(_not_empty)
+        dict[Annotated[str, AfterValidator(_trunk_name)], TrunkFile], AfterValidator(not_empty)
     ] = Field(default_factory=dict)
     worker: WorkerSettings = WorkerSettings()
     allowed_receivers: tuple[NetworkValue, ...] = ()

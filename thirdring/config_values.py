@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
-from datetime import time
+from collections.abc import Iterable, Sized
+from datetime import date, time
 from difflib import get_close_matches
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from thirdring.egress import Network
 from thirdring.settings import OpeningHours
+from thirdring.yaml_document import Unclear
 
 __all__ = [
     "FilePart",
     "NetworkValue",
     "is_loopback",
+    "not_empty",
     "one_of",
+    "parse_day",
     "parse_listen",
     "parse_network",
     "parse_ports",
@@ -31,13 +34,24 @@ __all__ = [
 ]
 
 _SPAN: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _PORTS: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})")
+
+_Entries = TypeVar("_Entries", bound=Sized)
 
 
 def wrong(what: str, expected: str) -> PydanticCustomError:
     """Return the error that a check raises."""
     return PydanticCustomError("thirdring", "{what}", {"what": what, "expected": expected})
+
+
+def not_empty(entries: _Entries) -> _Entries:
+    """Return a list or a mapping that has something in it."""
+    # Not by `min_length`: of tuples pydantic counts the entries that are right.
+    if not entries:
+        raise wrong("is empty", "at least one entry")
+    return entries
 
 
 def one_of(name: str, known: Iterable[str]) -> str:
@@ -66,6 +80,17 @@ def parse_span(value: object) -> OpeningHours | None:
     hours, minutes, end_hours, end_minutes = (int(group) for group in match.groups())
     opens, closes = time(hours, minutes), time(end_hours, end_minutes)
     return OpeningHours(opens=opens, closes=closes) if opens < closes else None
+
+
+def parse_day(value: object) -> date | None:
+    """Return the day that `2026-12-25` means, in quotes or not; None when it means nothing."""
+    written = value.written if isinstance(value, Unclear) else value
+    if not isinstance(written, str) or not _DAY.fullmatch(written):
+        return None
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        return None
 
 
 def parse_listen(value: object) -> tuple[str, int] | None:

@@ -1,10 +1,10 @@
-"""Languages by their tags (BCP 47), as people call them."""
+"""The languages that the model hears and speaks well, by ISO 639-1 code."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["LANGUAGES", "spoken_language"]
+__all__ = ["LANGUAGES", "language_name"]
 
 LANGUAGES: Final = {
     "af": "Afrikaans",
@@ -65,9 +65,13 @@ LANGUAGES: Final = {
     "vi": "Vietnamese",
     "zh": "Chinese",
 }
-"""Those that OpenAI's transcription names as supported, by ISO 639-1."""
+"""Those that OpenAI's speech recognition is published to understand."""
 
 
-def spoken_language(tag: str) -> str:
-    """Return what people call a language; of `es-MX` its language alone."""
-    return LANGUAGES.get(tag.partition("-")[0].lower(), tag)
+def language_name(tag: str) -> str:
+    """Return the English name of a BCP 47 tag's language: `es-MX` is Spanish.
+
+    Raises:
+        KeyError: It is none of `LANGUAGES`.
+    """
+    return LANGUAGES[tag.partition("-")[0].lower()]

@@ -17,6 +17,7 @@ from thirdring.outside_settings import CalendarSettings, HttpTool, McpServer
 __all__ = [
     "DEFAULT_MODEL",
     "Business",
+    "CallMinutes",
     "Destination",
     "FileSettings",
     "GatewaySettings",
@@ -27,10 +28,12 @@ __all__ = [
     "MemorySettings",
     "MongoSettings",
     "OpeningHours",
+    "ReplyTokens",
     "Settings",
     "SinkSettings",
     "SlotMinutes",
     "StaffMember",
+    "ToolCalls",
     "Trunk",
     "WebhookEndpoint",
     "Weekday",
@@ -44,6 +47,9 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 # Strict: YAML's `yes` is no number, and "30" in quotes is a string.
 MaxCalls = Annotated[int, Field(strict=True, ge=1, le=1000)]
 SlotMinutes = Annotated[int, Field(strict=True, ge=5, le=240)]
+CallMinutes = Annotated[int, Field(strict=True, ge=1, le=240)]
+ReplyTokens = Annotated[int, Field(strict=True, ge=50, le=4096)]
+ToolCalls = Annotated[int, Field(strict=True, ge=1, le=500)]
 
 
 class _Section(BaseModel):
@@ -169,9 +175,9 @@ class Limits(_Section):
         tool_calls: In one call, whatever they are.
     """
 
-    call_minutes: Annotated[int, Field(strict=True, ge=1, le=240)] | None = None
-    reply_tokens: Annotated[int, Field(strict=True, ge=50, le=4096)] | None = None
-    tool_calls: Annotated[int, Field(strict=True, ge=1, le=500)] = 25
+    call_minutes: CallMinutes | None = None
+    reply_tokens: ReplyTokens | None = None
+    tool_calls: ToolCalls = 25
 
 
 class Line(_Section):
@@ -182,8 +188,9 @@ class Line(_Section):
         greeting: Overrides the workflow's; may use `{{ fact }}`.
         instructions: Added to those of workflow and business.
         agent_name: What the agent calls itself here; that of the business when None.
-        limits: Override those of the business, one by one.
-        tools: The names of those of the workflow's tools that this line offers; None for all.
+        limits: Those of the business, with the line's own in their place.
+        tools: The names of the tools that this line offers, of the workflow's and of the business's
+            own; None for all.
     """
 
     number: PhoneNumber

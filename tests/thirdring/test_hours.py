@@ -47,4 +47,5 @@ def test_holidays_are_named_in_order() -> None:
     assert named == [THURSDAY, FRIDAY]
     assert not list(holidays_between(with_holidays(), date(2026, 12, 26), date(2027, 1, 1)))
     christmas = holiday_on(with_holidays(), FRIDAY)
-    assert christmas and christmas.name == "Christmas Day"
+    assert christmas
+    assert christmas.name == "Christmas Day"
