@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from local.realtime.brain import Act, Prompt
+from local.realtime.brain import Act, Brain, Prompt
 from local.realtime.brain.dialogue import ScriptBrain
 from local.realtime.brain.script import load_all
 from local.realtime.configuration import TurnDetection
@@ -104,7 +104,7 @@ class _Beeps:
 
 @dataclass(frozen=True)
 class _Brain:
-    script: ScriptBrain
+    script: Brain
     notes: _Notes
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[Act]:
@@ -119,12 +119,19 @@ class _Brain:
 
 
 @asynccontextmanager
-async def scripted_model(*, seconds_per_character: float = 0.02) -> AsyncIterator[ScriptedModel]:
-    """Serve the workflows' scripts on a free port; how long it speaks depends on the text."""
+async def scripted_model(
+    *, seconds_per_character: float = 0.02, brain: Brain | None = None
+) -> AsyncIterator[ScriptedModel]:
+    """Serve the workflows' scripts on a free port; how long it speaks depends on the text.
+
+    Args:
+        brain: Decides in place of the scripts.
+    """
     notes = _Notes()
     notes.may_answer.set()
     notes.may_write.set()
-    brain = _Brain(ScriptBrain(load_all(_WORKFLOWS), today=lambda: TODAY), notes)
-    engine = Engine(lambda: _Ears(notes), _Scribe(notes), brain, _Beeps(seconds_per_character))
+    decides = brain or ScriptBrain(load_all(_WORKFLOWS), today=lambda: TODAY)
+    beeps = _Beeps(seconds_per_character)
+    engine = Engine(lambda: _Ears(notes), _Scribe(notes), _Brain(decides, notes), beeps)
     async with serve(Settings(port=0), engine) as server:
         yield ScriptedModel(**vars(notes), server=server)

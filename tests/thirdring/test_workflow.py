@@ -33,6 +33,23 @@ workflow = Workflow(
 '''
 TEXT = "You answer for {{ business_name }}.\nParking: {{ parking }}\n"
 
+TWO_AGENTS = CODE.replace(
+    '    facts=("parking",),\n',
+    """    facts=("parking",),
+    hands_over_to=("bills",),
+    agents=(
+        AgentPart(
+            name="bills",
+            when="a bill",
+            tools=(end_call,),
+            hands_over_to=("main",),
+            opening="Hello from {{ parking }}.",
+        ),
+    ),
+""",
+).replace("import TurnTaking", "import AgentPart, TurnTaking")
+"""A workflow whose second agent has its instructions in `bills.md`."""
+
 Package = Callable[..., str]
 
 _numbers = itertools.count()
@@ -43,12 +60,18 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     """Return a function that writes a package with one workflow and returns its name."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def write(code: str | None = CODE, text: str | None = TEXT, voice: str = "Be brief.") -> str:
+    def write(
+        code: str | None = CODE,
+        text: str | None = TEXT,
+        voice: str = "Be brief.",
+        bills: str | None = None,
+    ) -> str:
         # Imports are cached by name: each package of a test run has its own.
         name = f"desks{next(_numbers)}"
         files = {"__init__.py": "", "_shared/voice.md": voice, "_drafts/notes.md": "{{ no }}"}
         files |= {"front_desk/__init__.py": code} if code is not None else {}
         files |= {"front_desk/instructions.md": text} if text is not None else {}
+        files |= {"front_desk/bills.md": bills} if bills is not None else {}
         for file, content in files.items():
             path = tmp_path / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +96,13 @@ def test_instructions_begin_with_how_to_speak(
     monkeypatch.chdir("/")
     text = instructions(discover(name)["front_desk"], name)
     assert text == f"Be brief.\n\n{TEXT}"
+
+
+def test_agents_have_instructions_of_their_own(package: Package) -> None:
+    """Those of an agent stand in the file of its name, after how to speak."""
+    name = package(code=TWO_AGENTS, bills="You know bills.")
+    text = instructions(discover(name)["front_desk"], name, agent="bills")
+    assert text == "Be brief.\n\nYou know bills.\n"
 
 
 # Each row: what is written instead, and the problem without the name of the package.
@@ -107,6 +137,47 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
     "two tools with one name": (
         {"code": CODE.replace("(end_call,)", "(end_call, end_call)")},
         "front_desk/__init__.py:15:5 workflow.tools: has two named end_call",
+    ),
+    "an agent without instructions": (
+        {"code": TWO_AGENTS, "bills": None},
+        "front_desk/bills.md:1:1 file: is missing",
+    ),
+    "unknown placeholder of an agent": (
+        {"code": TWO_AGENTS, "bills": "You {{ debts }}"},
+        "front_desk/bills.md:1:5 {{ debts }}: is neither a fact",
+    ),
+    "unknown agent": (
+        {"code": TWO_AGENTS.replace('=("bills",)', '=("bills", "wills")'), "bills": "Bills."},
+        "front_desk/__init__.py:17:5 workflow.hands_over_to: names wills, which is no agent",
+    ),
+    "unknown agent of an agent": (
+        {"code": TWO_AGENTS.replace('=("main",)', '=("maine",)'), "bills": "Bills."},
+        "front_desk/__init__.py:23:13 workflow.agents.bills.hands_over_to: names maine",
+    ),
+    "an agent that hands over to itself": (
+        {"code": TWO_AGENTS.replace('=("main",)', '=("bills",)'), "bills": "Bills."},
+        "front_desk/__init__.py:23:13 workflow.agents.bills.hands_over_to: names bills, which is",
+    ),
+    "an agent that nobody reaches": (
+        {"code": TWO_AGENTS.replace('=("bills",)', "=()"), "bills": "Bills."},
+        "front_desk/__init__.py:20:13 workflow.agents.bills.name: is bills, which no agent",
+    ),
+    "an agent with two tools of one name": (
+        {
+            "code": TWO_AGENTS.replace(
+                "(end_call,),\n            hands", "(end_call, end_call),\n            hands"
+            ),
+            "bills": "Bills.",
+        },
+        "front_desk/__init__.py:22:13 workflow.agents.bills.tools: has two named end_call",
+    ),
+    "unknown fact in an opening": (
+        {"code": TWO_AGENTS.replace("from {{ parking", "from {{ barking"), "bills": "Bills."},
+        "front_desk/__init__.py:24:13 workflow.agents.bills.opening: uses the unknown fact",
+    ),
+    "a tool with a name for handing over": (
+        {"code": CODE.replace("end_call", "hand_over_to_bills")},
+        "front_desk/__init__.py:14:5 workflow.tools: has hand_over_to_bills, a name that is kept",
     ),
     "a value of the wrong type": (
         {"code": CODE.replace('("parking",)', "17")},
