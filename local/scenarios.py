@@ -2,39 +2,46 @@
 
 The keys are those of LiveKit's simulations (docs.livekit.io/agents/start/testing/simulations): one
 model plays the caller by `instructions`, another judges by `agent_expectations`. What a run without
-any model needs stands in `userdata`: the caller's lines, and expectations that can be checked.
+any model needs stands in `userdata`: the caller's lines, the business that they call, and
+expectations that can be checked. `local.simulate` plays them; docs/simulate.md explains every key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from local.documents import read_model
 from thirdring.calls import PhoneNumber
+from thirdring.metadata import Metadata
 
-__all__ = ["Expected", "Outcome", "Scenario", "Scenarios", "load", "unmet"]
+__all__ = [
+    "Booking",
+    "Busy",
+    "Callback",
+    "Errand",
+    "Event",
+    "Expected",
+    "ExpectedAnswer",
+    "ExpectedOutcome",
+    "Keys",
+    "Message",
+    "Notification",
+    "Row",
+    "Scenario",
+    "Scenarios",
+    "Taken",
+    "ToolOutcome",
+    "Userdata",
+    "load",
+]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Booking(_Part):
-    """An appointment.
-
-    Attributes:
-        slot: Its id, as `find_slots` returns it.
-        phone: None when none is known.
-    """
-
-    slot: str
-    name: str
-    phone: PhoneNumber | None
 
 
 class ToolOutcome(_Part):
@@ -48,16 +55,113 @@ class ToolOutcome(_Part):
     refused: bool = False
 
 
+class Row(_Part):
+    """Something that a call has left in the store: only the keys that are given are compared.
+
+    A name, a number, a time or a flag must be the same; a text must occur in what is there, upper
+    and lower case alike. A key that is `null` must be empty there.
+    """
+
+
+class Booking(Row):
+    """An appointment.
+
+    Attributes:
+        slot: Its id, as `find_slots` returns it.
+    """
+
+    slot: str
+    name: str | None = None
+    phone: PhoneNumber | None = None
+
+
+class Event(Row):
+    """An entry of the business's own calendar.
+
+    Attributes:
+        starts_at: In the business's time zone when it names none, such as 2026-11-24T14:00.
+    """
+
+    title: str | None = None
+    starts_at: datetime | None = None
+    minutes: int | None = None
+    with_name: str | None = None
+    with_number: PhoneNumber | None = None
+
+
+class Message(Row):
+    """A message that was taken."""
+
+    body: str | None = None
+    for_whom: str | None = None
+    from_name: str | None = None
+    from_number: PhoneNumber | None = None
+    urgent: bool | None = None
+
+
+class Callback(Row):
+    """A call that the caller has asked for.
+
+    Attributes:
+        wanted: When, in the caller's words.
+        wanted_at: When, as it was understood; as `starts_at` of an event.
+    """
+
+    number: PhoneNumber | None = None
+    name: str | None = None
+    wanted: str | None = None
+    wanted_at: datetime | None = None
+    reason: str | None = None
+
+
+class Notification(Row):
+    """What staff are told.
+
+    Attributes:
+        recipient: The key of a `staff` entry.
+    """
+
+    recipient: str | None = None
+    title: str | None = None
+    body: str | None = None
+    urgent: bool | None = None
+
+
+class Errand(Row):
+    """Somebody else whom the call leads us to call.
+
+    Attributes:
+        details: Keys that its details must have, with these values.
+    """
+
+    kind: str | None = None
+    state: str | None = None
+    details: dict[str, JsonValue] | None = None
+    result: str | None = None
+
+
+class ExpectedOutcome(_Part):
+    """The typed outcome of the workflow.
+
+    Attributes:
+        complete: Whether nothing is missing that the workflow needs; None for either.
+        fields: Those that are compared, by name; the others may be anything.
+    """
+
+    complete: bool | None = None
+    fields: dict[str, JsonValue] = Field(default_factory=dict)
+
+
 class ExpectedAnswer(_Part):
     """What is said to one of the caller's lines, upper and lower case alike.
 
     Attributes:
-        line: Counted from 1.
+        line: Counted from 1; 0 for the greeting.
         has: Each must occur in the answer.
         lacks: None may.
     """
 
-    line: Annotated[int, Field(ge=1)]
+    line: Annotated[int, Field(ge=0)]
     has: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
 
@@ -69,17 +173,31 @@ class ExpectedAnswer(_Part):
 
 
 class Expected(_Part):
-    """What must be true after the call; nothing of it can be left open but the words.
+    """What must be true after the call.
+
+    A list means exactly these, in this order; an empty one that there are none. What is left out
+    is not looked at.
 
     Attributes:
-        tools: All that were used, in this order.
-        appointments: All that the call has made.
-        ended: The agent wants to hang up.
+        tools: All that were used.
+        ended: Whether the agent has hung up, its work done.
+        appointments: All that the call has made, by their time, as are the following.
+        memory: All that is known of the caller afterwards, sorted; each must occur in a fact.
+        opted_out: Whether the caller wants nothing to be remembered.
+        answers: Words; a check of the script rather than of the workflow.
     """
 
     tools: tuple[ToolOutcome, ...]
-    appointments: tuple[Booking, ...]
     ended: bool
+    appointments: tuple[Booking, ...] | None = None
+    events: tuple[Event, ...] | None = None
+    messages: tuple[Message, ...] | None = None
+    callbacks: tuple[Callback, ...] | None = None
+    notifications: tuple[Notification, ...] | None = None
+    errands: tuple[Errand, ...] | None = None
+    memory: tuple[str, ...] | None = None
+    opted_out: bool | None = None
+    outcome: ExpectedOutcome | None = None
     answers: tuple[ExpectedAnswer, ...] = ()
 
 
@@ -94,6 +212,25 @@ class Taken(_Part):
     after_line: Annotated[int, Field(ge=0)] = 0
 
 
+class Busy(_Part):
+    """A time at which the business's own calendar has something already.
+
+    Attributes:
+        starts_at: In the business's time zone when it names none.
+    """
+
+    title: str = "Busy"
+    starts_at: datetime
+    minutes: Annotated[int, Field(ge=1)] = 60
+    after_line: Annotated[int, Field(ge=0)] = 0
+
+
+class Keys(_Part):
+    """The caller presses keys instead of speaking."""
+
+    keys: Annotated[str, Field(pattern=r"^[0-9*#A-D]+$")]
+
+
 class Userdata(_Part):
     """One call without any model.
 
@@ -101,18 +238,31 @@ class Userdata(_Part):
         now: When it takes place.
         caller: Their number; None when hidden.
         says: The caller's lines; each waits for the answer to the one before.
+        metadata: What a dispatch says of the call (docs/worker.md).
+        remembered: Facts about the caller from an earlier call.
+        opted_out: The caller once wanted nothing to be remembered.
+        business: Keys of a business in `thirdring.yaml`, in the place of those of a clinic that is
+            open Monday to Friday, 9 to 5; `facts` are added to the clinic's.
+        line: Keys of a line, such as `greeting`, `agent_name` or `tools`.
     """
 
     now: AwareDatetime
     caller: PhoneNumber | None
+    says: Annotated[tuple[str | Keys, ...], Field(min_length=1)]
+    metadata: Metadata = Metadata()
+    remembered: tuple[str, ...] = ()
+    opted_out: bool = False
     taken: tuple[Taken, ...] = ()
-    says: Annotated[tuple[str, ...], Field(min_length=1)]
+    busy: tuple[Busy, ...] = ()
+    business: dict[str, Any] = Field(default_factory=dict)
+    line: dict[str, Any] = Field(default_factory=dict)
     expect: Expected
 
     @model_validator(mode="after")
     def _lines_exist(self) -> Self:
         lines = [answer.line for answer in self.expect.answers]
         lines += [taken.after_line for taken in self.taken]
+        lines += [busy.after_line for busy in self.busy]
         if any(line > len(self.says) for line in lines):
             raise ValueError(f"names a line that the caller does not say: {max(lines)}")
         return self
@@ -149,39 +299,5 @@ def load(path: Path) -> Scenarios:
         ConfigError: With every problem found, where it is and what would be right.
     """
     return read_model(
-        path, Scenarios, keys="`name:` and `scenarios:`", described_in="local/scenarios.py"
+        path, Scenarios, keys="`name:` and `scenarios:`", described_in="docs/simulate.md"
     )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call went: as in `Expected`, with one answer for each of the caller's lines."""
-
-    tools: tuple[ToolOutcome, ...]
-    appointments: tuple[Booking, ...]
-    ended: bool
-    answers: tuple[str, ...]
-
-
-def unmet(expected: Expected, outcome: Outcome) -> list[str]:
-    """Return what is not as expected, one line each."""
-    return [*_unmet_facts(expected, outcome), *_unmet_words(expected.answers, outcome.answers)]
-
-
-def _unmet_facts(expected: Expected, outcome: Outcome) -> Iterator[str]:
-    for name in Expected.model_fields.keys() - {"answers"}:
-        wanted, got = getattr(expected, name), getattr(outcome, name)
-        if wanted != got:
-            yield f"{name}: got {got!r}, expected {wanted!r}"
-
-
-def _unmet_words(expected: Sequence[ExpectedAnswer], answers: Sequence[str]) -> Iterator[str]:
-    for one in expected:
-        answer = answers[one.line - 1]
-        said = answer.lower()
-        for words in one.has:
-            if words.lower() not in said:
-                yield f"the answer to line {one.line} lacks {words!r}: {answer!r}"
-        for words in one.lacks:
-            if words.lower() in said:
-                yield f"the answer to line {one.line} has {words!r}: {answer!r}"

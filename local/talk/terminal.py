@@ -7,15 +7,14 @@ one, each after the answer to the one before; the end of input hangs up.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
+from local.log_file import log_to_file
 from local.talk.terminal_call import TypedCall, typed_call
 from local.talk.terminal_commands import obey
 from local.talk.terminal_input import Lines, kept_terminal
@@ -27,7 +26,6 @@ from thirdring.calls import Ending, EndReason
 from thirdring.clock import SystemClock
 from thirdring.errors import ConfigError, LegError, Problem
 from thirdring.home import Home
-from thirdring.logs import LogMask
 from thirdring.settings import Line, Settings
 
 __all__ = ["talk"]
@@ -72,7 +70,7 @@ async def talk(
     require(os.environ, "OPENAI_API_KEY")
     chosen, told = _dispatch(settings, line, dispatched)
     board = Switchboard(settings, workflow.discover(), home, SystemClock())
-    with _logging(home, verbose=verbose), kept_terminal():
+    with log_to_file(home.logs / "talk.log", verbose=verbose), kept_terminal():
         source = Lines(_PROMPT)
         screen = JsonScreen() if as_json else PlainScreen(echo=not source.interactive)
         return await _Talk(board, chosen, told, source, screen).run()
@@ -90,28 +88,6 @@ def _dispatch(settings: Settings, text: str | None, dispatched: str) -> tuple[Li
     return chosen, said.model_copy(update={"line": chosen.number}).model_dump_json(
         exclude_none=True
     )
-
-
-@contextmanager
-def _logging(home: Home, *, verbose: bool) -> Iterator[None]:
-    """Keep the log out of the talk."""
-    home.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = logging.FileHandler(home.logs / "talk.log", encoding="utf-8")
-    handlers: list[logging.Handler] = [file, *([logging.StreamHandler()] if verbose else [])]
-    root = logging.getLogger()
-    before = root.level
-    root.setLevel(logging.INFO)
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        handler.addFilter(LogMask())
-        root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.setLevel(before)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()
 
 
 class _Talk:

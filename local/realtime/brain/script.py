@@ -48,23 +48,29 @@ class Slot(_Part):
     """Something the caller tells.
 
     Attributes:
-        parse: How it is found in what was said. `choice` picks one of the list named by `of`.
-        ask: The question for it; may use `{values}`.
+        parse: How it is found in what was said. `choice` picks one of the list named by `of`;
+            `phrase` is what of `hear` occurs, or else the whole answer to `ask`; `agreement` is
+            a yes to `ask`, and a no is left to the rules.
+        ask: The question for it; may use `{values}`, and `{value:digits}` for a phone number.
+        hear: The words of a `phrase`.
         of: The kept list of a `choice`; each has a `spoken` text such as "9:30 AM".
         take: Which field of the chosen entry is the value.
         forget: Values that are void once this one changes.
     """
 
-    parse: Literal["day", "name", "phone", "yes_no", "choice", "text"]
+    parse: Literal["day", "name", "phone", "yes_no", "agreement", "choice", "phrase", "text"]
     ask: str
+    hear: Keywords | None = None
     of: str | None = None
     take: str | None = None
     forget: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _choice_has_a_list(self) -> Self:
+    def _has_what_it_needs(self) -> Self:
         if self.parse == "choice" and not (self.of and self.take):
             raise ValueError("a choice needs `of` (the kept list) and `take` (a field of it)")
+        if (self.parse == "phrase") != (self.hear is not None):
+            raise ValueError("`hear` is for a phrase, and a phrase needs it")
         return self
 
 
@@ -208,13 +214,15 @@ class Script(_Part):
 def load_all(folder: Path) -> tuple[Script, ...]:
     """Return the scripts of all workflows in a folder, the built-in small talk last.
 
+    An agent of a workflow besides its first one has a script of its own, `<agent>.script.yaml`.
+
     Raises:
         ConfigError: A script is wrong, or there is no such folder.
     """
     if not folder.is_dir():
         what = "there is no such folder"
         raise ConfigError([Problem(str(folder), 0, 0, "folder", what, None, "a workflows folder")])
-    paths = [*sorted(folder.glob("*/script.yaml")), SMALL_TALK]
+    paths = [*sorted(folder.glob("*/*script.yaml")), SMALL_TALK]
     return tuple(load(path) for path in paths)
 
 

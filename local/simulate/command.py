@@ -1,0 +1,231 @@
+"""`python ring.py simulate`: plays scenarios and says which have come out as expected."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from local.log_file import log_to_file
+from local.realtime.server import ChatModel
+from local.scenarios import Scenario, load
+from local.simulate.aftermath import unmet
+from local.simulate.callers import Caller, ChatCaller, ScriptedCaller
+from local.simulate.models import AgentModel, serving
+from local.simulate.playing import Played, play
+from thirdring.errors import PhoneError, WrongUse
+from thirdring.home import Home
+from thirdring.workflow import Workflow
+
+__all__ = ["Chosen", "Result", "Simulation", "chosen", "run", "simulate"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which scenarios are played.
+
+    Attributes:
+        workflow: Only those of this one.
+        label: Only those whose label has this in it.
+        tag: Only those with this tag, `key=value`; or with this key, whatever its value.
+    """
+
+    workflow: str | None = None
+    label: str | None = None
+    tag: str | None = None
+
+    def takes(self, scenario: Scenario) -> bool:
+        """Tell whether this scenario is meant."""
+        if self.label is not None and self.label.lower() not in scenario.label.lower():
+            return False
+        if self.tag is None:
+            return True
+        key, wanted, value = self.tag.partition("=")
+        return key in scenario.tags and (not wanted or scenario.tags[key] == value)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one scenario came out.
+
+    Attributes:
+        played: None when the call failed.
+        problems: What was not as expected, one line each.
+    """
+
+    workflow: str
+    scenario: Scenario
+    seconds: float
+    problems: tuple[str, ...] = ()
+    played: Played | None = None
+
+    def document(self) -> dict[str, object]:
+        """Return it as JSON takes it."""
+        document: dict[str, object] = {
+            "workflow": self.workflow,
+            "label": self.scenario.label,
+            "tags": self.scenario.tags,
+            "passed": not self.problems,
+            "problems": list(self.problems),
+            "seconds": round(self.seconds, 2),
+        }
+        if self.played is not None:
+            found = self.played.aftermath
+            document |= {
+                "tools": [tool.model_dump() for tool in found.tools],
+                "ended": found.ended,
+                "outcome": found.outcome and found.outcome.model_dump(mode="json"),
+                "rows": {
+                    table: [row.model_dump(mode="json") for row in rows]
+                    for table, rows in found.rows.items()
+                },
+                "said": list(self.played.said),
+                "answers": list(found.answers),
+            }
+        return document
+
+
+def chosen(
+    which: Chosen, workflows: Mapping[str, Workflow], folder: Path
+) -> list[tuple[Workflow, Scenario]]:
+    """Return the scenarios that are meant, in the order of their files.
+
+    Args:
+        folder: That of the workflows.
+
+    Raises:
+        WrongUse: There is no such workflow, or none of its scenarios is meant.
+        ConfigError: A file of scenarios is missing or wrong.
+    """
+    if which.workflow is not None and which.workflow not in workflows:
+        raise WrongUse(f"no workflow {which.workflow!r}; there are {', '.join(workflows)}")
+    names = [which.workflow] if which.workflow is not None else list(workflows)
+    found = [
+        (workflows[name], scenario)
+        for name in names
+        for scenario in load(folder / name / "scenarios.yaml").scenarios
+        if which.takes(scenario)
+    ]
+    if not found:
+        raise WrongUse("no scenario has this label or tag")
+    return found
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a run of scenarios needs.
+
+    Attributes:
+        folder: That of the workflows.
+        agent: The agent's model.
+        caller: The model that plays the callers; None for the lines of the scenarios.
+    """
+
+    workflows: Mapping[str, Workflow]
+    folder: Path
+    agent: AgentModel = field(default_factory=AgentModel)
+    caller: ChatModel | None = None
+
+
+async def simulate(setting: Simulation, workflow: Workflow, scenario: Scenario) -> Result:
+    """Play one scenario and compare what it leaves with what is expected."""
+    began = time.monotonic()
+    played, problems = None, []
+    try:
+        async with AsyncExitStack() as stack:
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="thirdring-"))
+            caller: Caller = ScriptedCaller(scenario.userdata.says)
+            if setting.caller is not None:
+                http = await stack.enter_async_context(aiohttp.ClientSession())
+                caller = ChatCaller(http, setting.caller, scenario)
+            today = scenario.userdata.now.date()
+            await stack.enter_async_context(serving(setting.agent, setting.folder, lambda: today))
+            played = await play(
+                scenario, workflow, caller, folder=Path(home), workflows=setting.workflows
+            )
+    except PhoneError as error:
+        problems = str(error).splitlines()
+    else:
+        word_for_word = setting.agent.scripted and setting.caller is None
+        problems = unmet(scenario.userdata.expect, played.aftermath, word_for_word=word_for_word)
+    seconds = time.monotonic() - began
+    return Result(workflow.name, scenario, seconds, tuple(problems), played)
+
+
+async def run(
+    home: Home,
+    setting: Simulation,
+    which: Chosen,
+    *,
+    console: Console,
+    verbose: bool = False,
+) -> list[Result]:
+    """Play the scenarios one after the other, showing how far it is; return how they came out.
+
+    Args:
+        home: Where the log goes.
+        console: For people; quiet when the results are for a program.
+        verbose: Show every conversation, and the log.
+
+    Raises:
+        WrongUse: No scenario is meant.
+        ConfigError: A file of scenarios is wrong.
+    """
+    wanted = chosen(which, setting.workflows, setting.folder)
+    results: list[Result] = []
+    with log_to_file(home.logs / "simulate.log", verbose=verbose), console.status("") as status:
+        for workflow, scenario in wanted:
+            status.update(f"{len(results) + 1} of {len(wanted)}: {workflow.name}, {scenario.label}")
+            results.append(await simulate(setting, workflow, scenario))
+            if verbose:
+                _show_conversation(console, results[-1])
+    console.print(_table(results))
+    for text in _explained(results):
+        console.print(text, soft_wrap=True)
+    return results
+
+
+def _show_conversation(console: Console, result: Result) -> None:
+    console.rule(Text(f"{result.workflow}: {result.scenario.label}"))
+    if result.played is None:
+        return
+    for index, answer in enumerate(result.played.aftermath.answers):
+        if index:
+            console.print(Text(f"caller  {result.played.said[index - 1]}"), soft_wrap=True)
+        console.print(Text(f"agent   {answer}"), soft_wrap=True)
+
+
+def _table(results: Sequence[Result]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("Workflow", "Scenario", "Tools"):
+        table.add_column(name, overflow="fold")
+    table.add_column("s", justify="right")
+    table.add_column("")
+    for result in results:
+        tools = result.played.aftermath.tools if result.played is not None else ()
+        table.add_row(
+            result.workflow,
+            Text(result.scenario.label),
+            Text(", ".join(tool.name for tool in tools)),
+            f"{result.seconds:.1f}",
+            Text("FAILED", "bold red") if result.problems else Text("passed", "green"),
+        )
+    return table
+
+
+def _explained(results: Sequence[Result]) -> Iterator[Text]:
+    for result in results:
+        for problem in result.problems:
+            yield Text(f"FAILED  {result.workflow}: {result.scenario.label}: {problem}", "red")
+    failed = sum(bool(result.problems) for result in results)
+    count = len(results)
+    summary = f"{count - failed} of {count} scenarios came out as expected."
+    yield Text(summary, "bold red" if failed else "bold green")

@@ -1,0 +1,65 @@
+"""`scenarios.yaml` as a file: what is refused, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.scenarios import load
+from thirdring.errors import ConfigError
+
+USERDATA: dict[str, Any] = {
+    "now": "2026-11-20T12:00:00-05:00",
+    "caller": "+12025550199",
+    "says": ["Hello.", "Goodbye."],
+    "expect": {"tools": [{"name": "end_call"}], "ended": True},
+}
+
+
+def written(tmp_path: Path, change: dict[str, Any]) -> Path:
+    """Return a file with one scenario whose userdata is changed."""
+    path = tmp_path / "scenarios.yaml"
+    scenario = {"label": "x", "instructions": "x", "agent_expectations": "x"}
+    file = {"name": "x", "scenarios": [{**scenario, "userdata": USERDATA | change}]}
+    path.write_text(yaml.safe_dump(file), encoding="utf-8")
+    return path
+
+
+def test_only_tools_and_ending_must_be_expected(tmp_path: Path) -> None:
+    """What a workflow does not touch need not be named."""
+    (scenario,) = load(written(tmp_path, {})).scenarios
+    assert scenario.userdata.expect.messages is None
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"speaks": ["Hello"]}, "userdata.speaks: Extra inputs are not permitted"),
+        ({"says": []}, "userdata.says: Tuple should have at least 1 item"),
+        ({"expect": {"tools": []}}, "expect.ended: Field required"),
+        ({"taken": [{"slot": "s", "after_line": 9}]}, "a line that the caller does not say: 9"),
+        ({"caller": "12"}, "userdata.caller: Value error, not an E.164 number"),
+        ({"metadata": {"lines": "x"}}, "userdata.metadata.lines: Extra inputs"),
+        ({"says": [{"keys": "call"}]}, "String should match pattern"),
+    ],
+)
+def test_a_wrong_file_names_its_place(tmp_path: Path, change: dict[str, Any], what: str) -> None:
+    """File, line, column and key: as in every file of ours."""
+    with pytest.raises(ConfigError) as raised:
+        load(written(tmp_path, change))
+    assert what in str(raised.value)
+    assert "scenarios.yaml:" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"line": 1}, {"line": 3, "has": ["x"]}, {"line": 1, "contains": ["x"]}]
+)
+def test_an_expectation_that_is_never_checked_is_a_mistake(
+    tmp_path: Path, answer: dict[str, Any]
+) -> None:
+    """It expects nothing, belongs to no line, or is spelled wrong."""
+    with pytest.raises(ConfigError):
+        load(written(tmp_path, {"expect": {**USERDATA["expect"], "answers": [answer]}}))
