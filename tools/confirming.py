@@ -1,0 +1,85 @@
+"""No effect without the caller's yes to what they have heard, whatever the model says.
+
+What was said is the proof: the agent's words must hold every critical value, and the caller's next
+words must agree. Nothing else is kept, so that nothing else can be talked into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from livekit.agents import RunContext
+
+from thirdring.calls import Role, Turn
+from thirdring.errors import ToolRefused
+from thirdring.state import CallState
+from tools.agreement import agrees, is_listening
+from tools.read_back import Critical, Email, Moment, Name, Phone, Words, said, spoken
+
+__all__ = ["Critical", "Email", "Moment", "Name", "Phone", "Words", "require_confirmed"]
+
+_TRANSCRIPT_SECONDS = 1.5
+"""How long the transcript of a "yes" may come after the tool call that it led to."""
+
+
+async def require_confirmed(
+    ctx: RunContext[CallState], read_back: str, *critical: Critical
+) -> None:
+    """Return when the caller has heard every value and agreed; say what to read back otherwise.
+
+    Args:
+        read_back: A sentence that holds them all, as in `an appointment on Tuesday, November 24 at
+            9 AM for Jane Doe`; a value that is not in it is added.
+
+    Raises:
+        ToolRefused: They have not agreed yet; nothing may be done.
+    """
+    state = ctx.userdata
+    await state.conversation.wait_until_understood(_TRANSCRIPT_SECONDS)
+    asked, answer = _question_and_answer(state.conversation.turns)
+    if state.conversation.understood.is_set() and _is_agreed(state, asked, answer, critical):
+        return
+    raise ToolRefused(
+        f"Not done yet. Read this back and ask whether it is right: "
+        f"{_complete(state, read_back, critical)}. When they agree, call "
+        f"{ctx.function_call.name} again with the same arguments."
+    )
+
+
+def _is_agreed(state: CallState, asked: str, answer: str, critical: Sequence[Critical]) -> bool:
+    return bool(asked) and _says_all(state, asked, critical) and agrees(answer, asked)
+
+
+def _says_all(state: CallState, text: str, critical: Sequence[Critical]) -> bool:
+    return all(_says(state, text, value) for value in critical)
+
+
+def _says(state: CallState, text: str, value: Critical) -> bool:
+    today = state.clock.now().astimezone(state.business.time_zone).date()
+    return said(value, text, home=state.line.number, today=today)
+
+
+def _complete(state: CallState, read_back: str, critical: Sequence[Critical]) -> str:
+    text = read_back.strip().rstrip(".?!")
+    for value in critical:
+        if not _says(state, text, value):
+            text = f"{text}, {spoken(value, home=state.line.number)}"
+    return text
+
+
+def _question_and_answer(turns: Sequence[Turn]) -> tuple[str, str]:
+    """Return what the caller said last, and before it what the agent had said since their words
+    before; sounds of listening are no words.
+    """
+    spoken_turns = [
+        turn for turn in turns if turn.role is Role.AGENT or not is_listening(turn.text)
+    ]
+    while spoken_turns and spoken_turns[-1].role is Role.AGENT:
+        spoken_turns.pop()  # said after they had answered, as "one moment"
+    answer: list[str] = []
+    while spoken_turns and spoken_turns[-1].role is Role.CALLER:
+        answer.insert(0, spoken_turns.pop().text)
+    asked: list[str] = []
+    while spoken_turns and spoken_turns[-1].role is Role.AGENT:
+        asked.insert(0, spoken_turns.pop().text)
+    return " ".join(asked), " ".join(answer)

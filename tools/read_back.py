@@ -1,0 +1,224 @@
+"""Whether a value was said, in whatever words; and how it is said so that it is found again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import phonenumbers
+
+from tools.plain_words import folded, listed_words, plain_words
+from tools.spoken import spoken_moment
+from tools.spoken_dates import day_and_month, is_weekday, times_of
+
+__all__ = ["Critical", "Email", "Moment", "Name", "Phone", "Words", "said", "spoken"]
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A number, in E.164."""
+
+    number: str
+
+
+@dataclass(frozen=True)
+class Email:
+    """An e-mail address."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A day and a time, in the time zone in which they are spoken of."""
+
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of a person or a place."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """Any other words; said as they are."""
+
+    text: str
+
+
+Critical = Phone | Email | Moment | Name | Words
+"""A value that a caller has to hear, and agree to, before anything is done with it."""
+
+
+def spoken(value: Critical, *, home: str) -> str:
+    """Return how a value is said.
+
+    Args:
+        home: A number of the country from which is called; a number there is said without its code.
+    """
+    match value:
+        case Phone(number):
+            return _spoken_phone(number, home)
+        case Email(address):
+            return _spoken_email(address)
+        case Moment(at):
+            return spoken_moment(at)
+        case Name(text) | Words(text):
+            return text
+
+
+def said(value: Critical, text: str, *, home: str, today: date) -> bool:
+    """Return whether `text` says a value; numbers as words or digits, names plain or spelled.
+
+    Args:
+        home: As for `spoken`.
+        today: What "tomorrow" is counted from.
+    """
+    match value:
+        case Phone(number):
+            return _says_phone(number, text, home)
+        case Email(address):
+            return _says_email(address, text)
+        case Moment(at):
+            return _says_day(at, text, today) and _says_time(at, text)
+        case Name(name):
+            words = plain_words(_AS_IN.sub(" ", text))
+            parts = plain_words(name)
+            return bool(parts) and all(_joins("".join(part), words) for part in parts)
+        case Words(wanted):
+            parts = plain_words(wanted)
+            return bool(parts) and _follows(parts, plain_words(text))
+
+
+# Phone numbers
+
+_REPEATS = {"double": 2, "triple": 3, "doble": 2, "doppel": 2, "doppio": 2}
+_MAGNITUDES = {"hundred": "00", "thousand": "000"}
+_BETWEEN_DIGITS = frozenset(listed_words("and then plus area code dash hyphen y et und e mas"))
+_ZERO = frozenset(["o", "oh"])
+
+
+def _national(number: str, home: str) -> tuple[str, str]:
+    """Return the code of the country, empty when it is at home, and the number within it."""
+    parsed = phonenumbers.parse(number)
+    code = str(parsed.country_code)
+    at_home = parsed.country_code == phonenumbers.parse(home).country_code
+    return "" if at_home else code, number.removeprefix("+").removeprefix(code)
+
+
+def _spoken_phone(number: str, home: str) -> str:
+    code, national = _national(number, home)
+    form = phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    groups = phonenumbers.format_number(phonenumbers.parse(number), form).split(maxsplit=1)[-1]
+    spaced = [" ".join(group) for group in re.findall(r"\d+", groups)]
+    if "".join(spaced).replace(" ", "") != national:
+        spaced = [" ".join(national)]
+    return ", ".join([*(["plus " + " ".join(code)] if code else []), *spaced])
+
+
+def _says_phone(number: str, text: str, home: str) -> bool:
+    code, national = _national(number, home)
+    return any(code + national in run for run in _digit_runs(plain_words(text)))
+
+
+def _digit_runs(words: Sequence[str]) -> Iterator[str]:
+    run, times = "", 1
+    for word in words:
+        if word in _REPEATS:
+            times = _REPEATS[word]
+            continue
+        if word.isdigit():
+            run += word * times
+        elif word in _ZERO:
+            run += "0" * times
+        elif word in _MAGNITUDES:
+            run += _MAGNITUDES[word]
+        elif word not in _BETWEEN_DIGITS:
+            yield run
+            run = ""
+        times = 1
+    yield run
+
+
+# E-mail addresses
+
+_SIGNS = {
+    "@": "at arroba arobase arrobase chiocciola klammeraffe",
+    ".": "dot point punto punkt ponto period",
+    "_": "underscore",
+    "-": "dash hyphen minus guion tiret bindestrich hifen trattino",
+    "+": "plus",
+}
+_SIGN_OF = {word: sign for sign, words in _SIGNS.items() for word in words.split()}
+_NAME_OF = {"@": "at", ".": "dot", "_": "underscore", "-": "dash", "+": "plus"}
+_MAIL_TOKEN = re.compile(r"[^\W_]+|[@._+-](?!\s|$)|[@_+](?=\s|$)")
+_END_OF_SENTENCE = re.compile(r"[.,;:!?]+(?=\s|$)")
+
+
+def _spoken_email(address: str) -> str:
+    parts = re.findall(r"[^\W_]+|.", address.casefold())
+    return " ".join(_NAME_OF.get(part, part) for part in parts)
+
+
+def _says_email(address: str, text: str) -> bool:
+    wanted = folded(address)
+    tokens = _MAIL_TOKEN.findall(_END_OF_SENTENCE.sub(" ", folded(_AS_IN.sub(" ", text))))
+    signs = [_SIGN_OF.get(token, token) for token in tokens]
+    digits = ["".join(plain_words(sign)) or sign for sign in signs]
+    # Letters that are spelled may have hyphens between them.
+    spelled = [sign for sign in signs if sign != "-"]
+    return any(_joins(wanted, words) for words in (signs, digits, spelled))
+
+
+# Days and times
+
+
+def _says_day(at: datetime, text: str, today: date) -> bool:
+    words = plain_words(text)
+    named = day_and_month(words)
+    if named:
+        return (at.day, at.month) in named
+    ahead = (at.date() - today).days
+    if ahead in (0, 1) and ("today", "tomorrow")[ahead] in words:
+        return True
+    # Without a date a weekday is the next one.
+    return 0 <= ahead <= 7 and any(is_weekday(word, at.weekday()) for word in words)
+
+
+def _says_time(at: datetime, text: str) -> bool:
+    for hour, minute, meridiem in times_of(text):
+        if minute != at.minute:
+            continue
+        if meridiem is None and hour in (at.hour, at.hour % 12 or 12):
+            return True
+        if meridiem is not None and hour % 12 + 12 * (meridiem == "pm") == at.hour:
+            return True
+    return False
+
+
+# Words
+
+_AS_IN = re.compile(r"\b(?:as in|like in|comme|wie|como|come)\s+\w+", re.IGNORECASE)
+
+
+def _joins(wanted: str, words: Sequence[str]) -> bool:
+    """Return whether words in a row make up `wanted`: one word, or letters that spell it."""
+    for start in range(len(words)):
+        rest = wanted
+        for word in words[start:]:
+            if not rest.startswith(word):
+                break
+            rest = rest[len(word) :]
+            if not rest:
+                return True
+    return False
+
+
+def _follows(parts: Sequence[str], words: Sequence[str]) -> bool:
+    last = len(words) - len(parts)
+    return any(list(words[at : at + len(parts)]) == list(parts) for at in range(last + 1))

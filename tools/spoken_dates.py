@@ -1,0 +1,160 @@
+"""Days and times as they are found in what somebody said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from tools.plain_words import folded, listed_words, plain_words
+
+__all__ = ["day_and_month", "is_weekday", "times_of"]
+
+# By number from 0, in English, Spanish, French, German, Portuguese, Italian; without accents.
+_WEEKDAYS = (
+    "monday lunes lundi montag segunda lunedi",
+    "tuesday martes mardi dienstag terca martedi",
+    "wednesday miercoles mercredi mittwoch quarta mercoledi",
+    "thursday jueves jeudi donnerstag quinta giovedi",
+    "friday viernes vendredi freitag sexta venerdi",
+    "saturday sabado samedi samstag sabato",
+    "sunday domingo dimanche sonntag domenica",
+)
+_MONTHS = (
+    "january enero janvier januar janeiro gennaio",
+    "february febrero fevrier februar fevereiro febbraio",
+    "march marzo mars marz marco",
+    "april abril avril aprile",
+    "may mayo mai maio maggio",
+    "june junio juin juni junho giugno",
+    "july julio juillet juli julho luglio",
+    "august agosto aout",
+    "september septiembre septembre setembro settembre",
+    "october octubre octobre oktober outubro ottobre",
+    "november noviembre novembre novembro",
+    "december diciembre decembre dezember dezembro dicembre",
+)
+_WEEKDAY = {word: number for number, words in enumerate(_WEEKDAYS) for word in words.split()}
+_MONTH = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
+
+_OF = frozenset(listed_words("of de do di le the"))
+
+
+def is_weekday(word: str, number: int) -> bool:
+    """Return whether a plain word names the weekday of this number, 0 for Monday."""
+    return _WEEKDAY.get(word) == number
+
+
+def day_and_month(words: Sequence[str]) -> set[tuple[int, int]]:
+    """Return every day of a year that plain words name, as its day and its month."""
+    found = set()
+    for at, word in enumerate(words):
+        month = _MONTH.get(word)
+        if month is None:
+            continue
+        after = [other for other in words[at + 1 : at + 3] if other not in _OF][:1]
+        before = [other for other in words[max(at - 2, 0) : at] if other not in _OF][-1:]
+        for other in (*after, *before):
+            day = 2 if other == "second" else int(other) if other.isdigit() else 0
+            if 1 <= day <= 31:
+                found.add((day, month))
+    return found
+
+
+_COLON = re.compile(r"\b(\d{1,2})[:.h](\d{2})\b(?: ?([ap])\.? ?m\b)?")
+_BEFORE = frozenset(
+    listed_words("at by around until till from for and or to um gegen a las la los as alle ore ao")
+)
+_HOURS = frozenset(listed_words("am pm oclock clock uhr h heures heure horas hora ore"))
+_MORNING = frozenset(listed_words("morning manana matin morgens vormittags manha mattina mattino"))
+_EVENING = frozenset(
+    listed_words(
+        "afternoon evening night tarde noche soir apres nachmittags abends noite pomeriggio sera"
+    )
+)
+_NAMED = {"noon": 12, "midday": 12, "mediodia": 12, "midi": 12, "mittag": 12, "mezzogiorno": 12}
+_NAMED |= {"midnight": 0, "medianoche": 0, "minuit": 0, "mitternacht": 0, "mezzanotte": 0}
+
+Time = tuple[int, int, str | None]
+"""Hour, minute, and `am` or `pm` where it was said."""
+
+
+def times_of(text: str) -> Iterator[Time]:
+    """Yield every time of day that a text names."""
+    plain = folded(text)
+    for match in _COLON.finditer(plain):
+        meridiem = f"{match[3]}m" if match[3] else None
+        yield int(match[1]), int(match[2]), meridiem
+    words = plain_words(_COLON.sub(" ", plain))
+    for at, word in enumerate(words):
+        if word in _NAMED:
+            yield _NAMED[word], 0, "pm" if _NAMED[word] else "am"
+        yield from _relative(words, at)
+        if word.isdigit() and int(word) < 24:
+            yield from _absolute(words, at)
+
+
+def _relative(words: Sequence[str], at: int) -> Iterator[Time]:
+    """Yield `half past nine`, `quarter to ten`, `halb zehn`."""
+    rest = list(words[at : at + 3])
+    if rest[:1] == ["halb"] and len(rest) > 1 and rest[1].isdigit():
+        yield (int(rest[1]) - 1) % 12 or 12, 30, None
+    if len(rest) < 3 or not rest[2].isdigit():
+        return
+    hour = int(rest[2])
+    meridiem = _meridiem(words, at + 3)
+    minute = {"half": 30, "quarter": 15, "viertel": 15}.get(rest[0])
+    if minute is None and rest[0].isdigit() and int(rest[0]) < 60:
+        minute = int(rest[0])
+    if minute is None:
+        return
+    if rest[1] in ("past", "after", "nach"):
+        yield hour, minute, meridiem
+    elif rest[1] in ("to", "before", "vor") and rest[0] != "half":
+        yield (hour - 1) % 12 or 12, 60 - minute, meridiem
+
+
+def _absolute(words: Sequence[str], at: int) -> Iterator[Time]:
+    """Yield `9 AM`, `at nine`, `nine thirty`, `9 Uhr 30`, `las nueve y media`."""
+    hour, after = int(words[at]), at + 1
+    before = words[at - 1] if at else ""
+    if before in _MONTH or before in ("past", "after"):
+        return
+    named = before in _BEFORE
+    if after < len(words) and words[after] in _HOURS - {"am", "pm"}:
+        named, after = True, after + 1
+    minute, taken = _minute(words, after)
+    after += taken
+    meridiem = _meridiem(words, after)
+    follows_digit = after < len(words) and words[after].isdigit()
+    is_one = named or meridiem is not None or (taken > 0 and not before.isdigit())
+    if is_one and not follows_digit:
+        yield hour, minute, meridiem
+
+
+_PARTS = {"media": 30, "demie": 30, "mezza": 30, "meia": 30, "mezzo": 30}
+_PARTS |= {"cuarto": 15, "quart": 15, "quarto": 15}
+
+
+def _minute(words: Sequence[str], at: int) -> tuple[int, int]:
+    """Return the minutes that follow an hour, and how many words they take; none are 0 and 0."""
+    first, second = [*words[at : at + 2], "", ""][:2]
+    if first.isdigit() and len(first) == 2 and int(first) < 60:
+        return int(first), 1
+    if first in ("oh", "o", "0") and second.isdigit() and len(second) == 1:
+        return int(second), 2
+    if first in ("y", "et", "e", "und") and second in _PARTS:
+        return _PARTS[second], 2
+    return 0, 0
+
+
+def _meridiem(words: Sequence[str], at: int) -> str | None:
+    for word in words[at : at + 4]:
+        if word in ("am", "pm"):
+            return word
+        if word in _MORNING:
+            return "am"
+        if word in _EVENING:
+            return "pm"
+        if word not in {"in", "the", "o", "clock", "oclock", "at", "de", "la", "du", "da", "di"}:
+            return None
+    return None
