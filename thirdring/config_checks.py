@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Final
 
 from thirdring.config_findings import Findings
-from thirdring.config_sink_checks import check_sinks
-from thirdring.config_values import is_loopback, one_of, parse_listen, parse_ports, parse_span
+from thirdring.config_outside_checks import check_outside, tools_of_workflow
+from thirdring.config_sink_checks import allowed_networks, check_sinks
+from thirdring.config_values import (
+    is_loopback,
+    one_of,
+    parse_day,
+    parse_listen,
+    parse_ports,
+    parse_span,
+)
 from thirdring.prompts import placeholders
 from thirdring.settings import GatewaySettings
 from thirdring.workflow import CALL_FACTS, Workflow
@@ -21,6 +30,11 @@ from thirdring.yaml_document import YamlPath
 
 __all__ = ["check"]
 
+OWN_FACTS: Final = frozenset({"address", "facility_name", "notes"})
+"""Facts that every call has, and that a business says better itself."""
+
+_SAME: Final = {"instructions": "ai_instructions", "voice": "voice_id"}
+_FILLED: Final = ("instructions", "ai_instructions")
 _CREDENTIALS: Final = ("auth_username", "auth_password")
 _APART: Final = (
     "each line in one trunk, with the addresses of all its providers, "
@@ -36,12 +50,17 @@ def check(findings: Findings, workflows: Mapping[str, Workflow]) -> None:
         for slug, business in _mapping(data.get("businesses")).items()
     ]
     numbers = _check_numbers(findings, businesses, data.get("default_line"))
+    allowed = allowed_networks(findings, data.get("allowed_receivers"))
     for business in businesses:
         _check_hours(findings, business)
+        _check_holidays(findings, business)
         _check_facts(findings, business)
+        _check_spoken(findings, business.path, business.data, CALL_FACTS | business.facts.keys())
+        _check_languages(findings, business)
         for path, line in business.lines():
             _check_line(findings, business, path, line, workflows)
-    check_sinks(findings, data)
+        check_outside(findings, business.path, business.data, workflows, allowed)
+        check_sinks(findings, business.path, business.data, allowed)
     _check_gateway(findings, _mapping(data.get("gateway")))
     _check_trunks(findings, _mapping(data.get("trunks")), numbers)
 
@@ -54,6 +73,13 @@ class _Business:
     @property
     def facts(self) -> Mapping[str, object]:
         return _mapping(self.data.get("facts"))
+
+    @property
+    def tools(self) -> list[str]:
+        """The names of the tools that it has besides those of workflows."""
+        servers = _mapping(self.data.get("mcp_servers")).values()
+        offered = [tool for one in servers for tool in _list(_mapping(one).get("allowed_tools"))]
+        return [*_mapping(self.data.get("tools")), *(t for t in offered if isinstance(t, str))]
 
     def lines(self) -> Iterator[tuple[YamlPath, Mapping[str, object]]]:
         for index, line in enumerate(_list(self.data.get("lines"))):
@@ -89,24 +115,68 @@ def _check_numbers(
 
 def _check_hours(findings: Findings, business: _Business) -> None:
     for day, spans in _mapping(business.data.get("hours")).items():
-        closed_at = None
-        parsed = sorted(
-            (span.opens, span.closes, index)
-            for index, text in enumerate(_list(spans))
-            if isinstance(text, str) and (span := parse_span(text))
-        )
-        for opens, closes, index in parsed:
-            if closed_at and opens < closed_at:
-                path = (*business.path, "hours", day, index)
-                findings.value(path, "overlaps another span of the day", "spans that do not")
-            closed_at = max(closes, closed_at) if closed_at else closes
+        _check_spans(findings, (*business.path, "hours", day), spans)
+
+
+def _check_spans(findings: Findings, path: YamlPath, spans: object) -> None:
+    closed_at = None
+    parsed = sorted(
+        (span.opens, span.closes, index)
+        for index, text in enumerate(_list(spans))
+        if isinstance(text, str) and (span := parse_span(text))
+    )
+    for opens, closes, index in parsed:
+        if closed_at and opens < closed_at:
+            findings.value((*path, index), "overlaps another span of the day", "spans that do not")
+        closed_at = max(closes, closed_at) if closed_at else closes
+
+
+def _check_holidays(findings: Findings, business: _Business) -> None:
+    first: dict[date, YamlPath] = {}
+    for index, holiday in enumerate(_list(business.data.get("holidays"))):
+        path = (*business.path, "holidays", index)
+        day = parse_day(_mapping(holiday).get("day"))
+        if day is not None:
+            place = (*path, "day")
+            if day in first:
+                where = findings.position(first[day])
+                findings.value(place, f"is another holiday's day, {where}", "one holiday a day")
+            first.setdefault(day, place)
+        _check_spans(findings, (*path, "hours"), _mapping(holiday).get("hours"))
 
 
 def _check_facts(findings: Findings, business: _Business) -> None:
     for name, text in business.facts.items():
+        path = (*business.path, "facts", name)
+        if name in CALL_FACTS - OWN_FACTS:
+            findings.key(path, "is a fact that every call has by itself", "another name")
         if isinstance(text, str) and placeholders(text):
-            path = (*business.path, "facts", name)
             findings.value(path, "has a placeholder", "text: facts are not filled in themselves")
+
+
+def _check_spoken(
+    findings: Findings, path: YamlPath, data: Mapping[str, object], facts: frozenset[str]
+) -> None:
+    """Report additions that use unknown facts, and what is said under both of its names."""
+    for name, other in _SAME.items():
+        if name in data and other in data:
+            findings.key((*path, other), f"is the same as `{name}`", "one of the two")
+        for key in (name, other):
+            text = data.get(key)
+            if key in _FILLED and isinstance(text, str):
+                _check_text(findings, (*path, key), text, facts)
+    if isinstance(data.get("agent_name"), str) and placeholders(str(data["agent_name"])):
+        findings.value((*path, "agent_name"), "has a placeholder", "a name")
+
+
+def _check_languages(findings: Findings, business: _Business) -> None:
+    seen = set()
+    for index, tag in enumerate(_list(business.data.get("languages"))):
+        if isinstance(tag, str):
+            if tag in seen:
+                path = (*business.path, "languages", index)
+                findings.value(path, "is there twice", "each language once")
+            seen.add(tag)
 
 
 def _check_line(
@@ -119,7 +189,8 @@ def _check_line(
     facts = CALL_FACTS | business.facts.keys()
     greeting = line.get("greeting")
     if isinstance(greeting, str):
-        _check_greeting(findings, (*path, "greeting"), greeting, facts)
+        _check_text(findings, (*path, "greeting"), greeting, facts)
+    _check_spoken(findings, path, line, facts)
     name = line.get("workflow")
     if not isinstance(name, str):
         return
@@ -134,26 +205,29 @@ def _check_line(
     for fact in sorted(used - facts):
         expected = f'"{fact}" among the facts of the business'
         findings.value(place, f'uses the fact "{fact}", which is not there', expected)
-    _check_tools(findings, (*path, "tools"), _list(line.get("tools")), workflow)
+    _check_tools(findings, business, (*path, "tools"), _list(line.get("tools")), workflow)
 
 
-def _check_greeting(
-    findings: Findings, path: YamlPath, greeting: str, facts: frozenset[str]
-) -> None:
-    # A greeting from a variable is a value that no error may show.
+def _check_text(findings: Findings, path: YamlPath, text: str, facts: frozenset[str]) -> None:
+    # A text from a variable is a value that no error may show.
     written = placeholders(findings.document.places[path].written or "")
-    for name in sorted(placeholders(greeting) - facts):
+    for name in sorted(placeholders(text) - facts):
         unknown = f"the unknown fact {name[:64]!a}" if name in written else "an unknown fact"
         findings.value(path, f"uses {unknown}", one_of(name, facts))
 
 
 def _check_tools(
-    findings: Findings, path: YamlPath, tools: list[object], workflow: Workflow
+    findings: Findings,
+    business: _Business,
+    path: YamlPath,
+    tools: list[object],
+    workflow: Workflow,
 ) -> None:
-    known = [tool.info.name for tool in workflow.tools]
+    known = [*tools_of_workflow(workflow), *business.tools]
     for index, tool in enumerate(tools):
         if isinstance(tool, str) and tool not in known:
             what = f"is no tool of the workflow {workflow.name}"
+            what += " or of the business" if business.tools else ""
             findings.value((*path, index), what, one_of(tool, known))
 
 

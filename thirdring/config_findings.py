@@ -11,6 +11,7 @@ from thirdring.yaml_document import Document, Place, YamlPath, spelled
 __all__ = ["Findings", "shown"]
 
 _SECRET_KEY: Final = re.compile(r"(?:^|[_-])(?:secret|password|passwd|key|token)s?$", re.IGNORECASE)
+_SECRET_PARTS: Final = frozenset({"headers", "notify", "service_account"})
 _REFERENCES: Final = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+")
 # Secrets in the wrong place: signing secrets, model keys, what a URL carries for its server.
 _LOOKS_SECRET: Final = (
@@ -36,6 +37,8 @@ def shown(path: YamlPath, written: str) -> str:
     if _REFERENCES.fullmatch(written):
         return _escaped(written)
     if any(isinstance(step, str) and _SECRET_KEY.search(step) for step in path):
+        return "***"
+    if any(step in _SECRET_PARTS for step in path[2:]):
         return "***"
     for pattern, replacement in _LOOKS_SECRET:
         written = pattern.sub(replacement, written)

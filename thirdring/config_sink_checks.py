@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Final
 
@@ -14,7 +14,7 @@ from thirdring.egress import Network, check_url, is_never_allowed
 from thirdring.errors import EgressRefused
 from thirdring.yaml_document import YamlPath
 
-__all__ = ["check_sinks"]
+__all__ = ["allowed_networks", "check_sinks"]
 
 # What stands for a password in a URL of MongoDB, as it is written in the file.
 _PASSWORDS: Final = (
@@ -23,27 +23,33 @@ _PASSWORDS: Final = (
 )
 
 
-def check_sinks(findings: Findings, data: Mapping[str, object]) -> None:
-    """Report every webhook and sink that cannot be used as it is written.
+def check_sinks(
+    findings: Findings,
+    path: YamlPath,
+    business: Mapping[str, object],
+    allowed: Sequence[Network] | None,
+) -> None:
+    """Report every webhook and sink of one business that cannot be used as it is written.
 
     Args:
-        data: The whole file, of any shape.
+        path: Of the business.
+        business: Its data, of any shape.
+        allowed: As `allowed_networks` returns them.
     """
-    allowed = _allowed(findings, data.get("allowed_receivers"))
-    for slug, business in _mapping(data.get("businesses")).items():
-        path: YamlPath = ("businesses", slug)
-        parts = _mapping(business)
-        _check_webhook(findings, (*path, "webhook"), _mapping(parts.get("webhook")), allowed)
-        sinks = _mapping(parts.get("sinks"))
-        _check_mongodb(findings, (*path, "sinks", "mongodb"), _mapping(sinks.get("mongodb")))
+    _check_webhook(findings, (*path, "webhook"), _mapping(business.get("webhook")), allowed)
+    sinks = _mapping(business.get("sinks"))
+    _check_mongodb(findings, (*path, "sinks", "mongodb"), _mapping(sinks.get("mongodb")))
 
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _allowed(findings: Findings, value: object) -> list[Network] | None:
-    """Return the networks that are listed; None when one of them is none, which is told already."""
+def allowed_networks(findings: Findings, value: object) -> list[Network] | None:
+    """Return the networks of `allowed_receivers`, and report those that are never opened.
+
+    None when one of them is no network, which is told already: then no URL can be judged.
+    """
     entries = value if isinstance(value, list) else []
     networks = [parse_network(entry) for entry in entries]
     for index, network in enumerate(networks):
@@ -58,7 +64,7 @@ def _check_webhook(
     findings: Findings,
     path: YamlPath,
     webhook: Mapping[str, object],
-    allowed: list[Network] | None,
+    allowed: Sequence[Network] | None,
 ) -> None:
     url = webhook.get("url")
     if isinstance(url, str) and url and allowed is not None:

@@ -1,0 +1,224 @@
+"""What tools, servers, calendars and staff demand of the rest of `thirdring.yaml`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
+from typing import Final
+
+from thirdring.config_findings import Findings
+from thirdring.egress import Network, check_url
+from thirdring.errors import EgressRefused
+from thirdring.workflow import Workflow
+from thirdring.yaml_document import YamlPath
+
+__all__ = ["check_outside", "tools_of_workflow"]
+
+_EXTRA: Final = "the extra {0}: uv sync --inexact --extra {0}"
+_ARGUMENT: Final = re.compile(r"\{([^{}]*)\}")
+# What says nothing about who asks, and may stand in the file.
+_OPEN_HEADERS: Final = frozenset(
+    ("accept", "accept-language", "content-type", "prefer", "user-agent", "x-request-source")
+)
+
+
+def check_outside(
+    findings: Findings,
+    path: YamlPath,
+    business: Mapping[str, object],
+    workflows: Mapping[str, Workflow],
+    allowed: Sequence[Network] | None,
+) -> None:
+    """Report what one business has elsewhere and cannot be used as it is written.
+
+    Args:
+        path: Of the business.
+        business: Its data, of any shape.
+        allowed: Networks inside that may be reached; None when they are not known.
+    """
+    _check_staff(findings, (*path, "staff"), _mapping(business.get("staff")))
+    _check_calendar(findings, (*path, "calendar"), _mapping(business.get("calendar")), allowed)
+    taken = _workflow_tools(business, workflows)
+    for name, tool in _mapping(business.get("tools")).items():
+        place = (*path, "tools", name)
+        _check_name(findings, place, name, taken, as_key=True)
+        _check_target(findings, place, _mapping(tool), allowed)
+        _check_arguments(findings, place, _mapping(tool))
+    for name, server in _mapping(business.get("mcp_servers")).items():
+        place = (*path, "mcp_servers", name)
+        if find_spec("mcp") is None:
+            findings.key(place, "needs what is not installed", _EXTRA.format("mcp"))
+        for index, tool in enumerate(_list(_mapping(server).get("allowed_tools"))):
+            if isinstance(tool, str):
+                _check_name(findings, (*place, "allowed_tools", index), tool, taken, as_key=False)
+        _check_target(findings, place, _mapping(server), allowed)
+
+
+def tools_of_workflow(workflow: Workflow) -> list[str]:
+    """Return the names of the tools of all agents of a workflow."""
+    tools = [*workflow.tools, *(tool for agent in workflow.agents for tool in agent.tools)]
+    return [tool.info.name for tool in tools]
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _workflow_tools(
+    business: Mapping[str, object], workflows: Mapping[str, Workflow]
+) -> dict[str, str]:
+    """Return whose each tool name is that the workflows of this business's lines have taken."""
+    taken: dict[str, str] = {}
+    for line in _list(business.get("lines")):
+        name = _mapping(line).get("workflow")
+        if isinstance(name, str) and name in workflows:
+            for tool in tools_of_workflow(workflows[name]):
+                taken.setdefault(tool, f"the workflow {name}")
+    return taken
+
+
+def _check_name(
+    findings: Findings, path: YamlPath, name: str, taken: dict[str, str], *, as_key: bool
+) -> None:
+    if name in taken:
+        report = findings.key if as_key else findings.value
+        report(path, f"is the name of a tool of {taken[name]}", "another name")
+    taken.setdefault(name, f"{path[2]}.{path[3]}")
+
+
+def _check_target(
+    findings: Findings,
+    path: YamlPath,
+    data: Mapping[str, object],
+    allowed: Sequence[Network] | None,
+) -> None:
+    _check_url(findings, (*path, "url"), data.get("url"), allowed)
+    seen: set[str] = set()
+    for name, value in _mapping(data.get("headers")).items():
+        place = (*path, "headers", name)
+        if name.lower() in seen:
+            findings.key(place, "is there twice", "each header once")
+        seen.add(name.lower())
+        if isinstance(value, str) and name.lower() not in _OPEN_HEADERS:
+            _check_variable(findings, place)
+
+
+def _check_url(
+    findings: Findings, path: YamlPath, url: object, allowed: Sequence[Network] | None
+) -> None:
+    if isinstance(url, str) and url and allowed is not None:
+        try:
+            check_url(url, allowed)
+        except EgressRefused as refused:
+            findings.value(path, refused.what, refused.expected)
+
+
+def _check_variable(findings: Findings, path: YamlPath) -> None:
+    if findings.is_written_out(path):
+        expected = "${NAME}, and the value in the environment or .env.local"
+        findings.value(path, "stands in the file", expected)
+
+
+def _check_arguments(findings: Findings, path: YamlPath, tool: Mapping[str, object]) -> None:
+    arguments = _mapping(tool.get("arguments"))
+    for name, argument in arguments.items():
+        _check_choices(findings, (*path, "arguments", name), _mapping(argument))
+    url, place = tool.get("url"), (*path, "url")
+    if not isinstance(url, str):
+        return
+    for name in _ARGUMENT.findall(url):
+        argument = _mapping(arguments.get(name))
+        if name not in arguments:
+            what = f"uses the argument {name[:64]!a}, which is not there"
+            findings.value(place, what, f'"{name[:64]}" among the arguments of the tool')
+        elif argument.get("required") is False and f"{{{name}}}" in url.partition("?")[0]:
+            what = f"has {name} in its path, which the model may leave out"
+            findings.value(place, what, "a required argument there")
+    if re.search(r"[{}]", _ARGUMENT.sub("", url)):
+        findings.value(place, "has a brace that belongs to no argument", "{name} of an argument")
+
+
+def _check_choices(findings: Findings, path: YamlPath, argument: Mapping[str, object]) -> None:
+    kind, seen = argument.get("type", "string"), set()
+    for index, choice in enumerate(_list(argument.get("choices"))):
+        place = (*path, "choices", index)
+        if kind == "boolean":
+            findings.value(place, "is a choice of an argument that is true or false", "no choices")
+        elif kind in ("integer", "number") and not _is_number(choice, whole=kind == "integer"):
+            findings.value(place, f"is no {kind}", "choices of the argument's type")
+        elif str(choice) in seen:
+            findings.value(place, "is there twice", "each choice once")
+        seen.add(str(choice))
+
+
+def _is_number(value: object, *, whole: bool) -> bool:
+    return bool(re.fullmatch(r"-?[0-9]{1,18}" + ("" if whole else r"(\.[0-9]{1,18})?"), str(value)))
+
+
+def _check_calendar(
+    findings: Findings,
+    path: YamlPath,
+    calendar: Mapping[str, object],
+    allowed: Sequence[Network] | None,
+) -> None:
+    caldav, google = _mapping(calendar.get("caldav")), _mapping(calendar.get("google"))
+    if caldav and google:
+        findings.key((*path, "google"), "is a second calendar", "caldav or google")
+    if caldav:
+        if find_spec("icalendar") is None:
+            place = (*path, "caldav")
+            findings.key(place, "needs what is not installed", _EXTRA.format("calendar"))
+        _check_url(findings, (*path, "caldav", "url"), caldav.get("url"), allowed)
+        if isinstance(caldav.get("password"), str):
+            _check_variable(findings, (*path, "caldav", "password"))
+    account = google.get("service_account")
+    if isinstance(account, str):
+        place = (*path, "google", "service_account")
+        _check_variable(findings, place)
+        _check_token_url(findings, place, account, allowed)
+
+
+def _check_token_url(
+    findings: Findings, path: YamlPath, account: str, allowed: Sequence[Network] | None
+) -> None:
+    try:
+        url = _mapping(json.loads(account)).get("token_uri")
+    except ValueError:
+        return
+    if isinstance(url, str) and allowed is not None:
+        try:
+            check_url(url, allowed)
+        except EgressRefused as refused:
+            findings.value(path, f"has a token_uri that {refused.what}", refused.expected)
+
+
+def _check_staff(findings: Findings, path: YamlPath, staff: Mapping[str, object]) -> None:
+    for place, url in _notified(path, staff):
+        if find_spec("apprise") is None:
+            findings.value(place, "needs what is not installed", _EXTRA.format("notify"))
+        elif findings.is_written_out(place):
+            _check_variable(findings, place)
+        elif not _is_understood(url):
+            expected = "an address such as ntfys://ntfy.sh/topic or mailto://user:password@host"
+            findings.value(place, "is understood by no notification service", expected)
+
+
+def _notified(path: YamlPath, staff: Mapping[str, object]) -> Iterator[tuple[YamlPath, str]]:
+    for name, member in staff.items():
+        for index, url in enumerate(_list(_mapping(member).get("notify"))):
+            if isinstance(url, str) and url:
+                yield (*path, name, "notify", index), url
+
+
+@cache
+def _is_understood(url: str) -> bool:
+    import apprise  # noqa: PLC0415 - an extra, and slow to import
+
+    return apprise.Apprise.instantiate(url, suppress_exceptions=True) is not None
