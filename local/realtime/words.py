@@ -20,6 +20,7 @@ __all__ = [
     "is_question",
     "plain",
     "sounds_finished",
+    "spelled",
 ]
 
 
@@ -91,6 +92,15 @@ def find_phone(text: str) -> str | None:
         return None
     plus = "+" in text or "plus" in _tokens(text)
     return f"+{found}" if plus else found
+
+
+def spelled(number: str) -> str:
+    """Return a phone number as it is read back: "2 0 2, 5 5 5, 0 1 9 9"."""
+    found = re.sub(r"\D", "", number)
+    if len(found) == 11 and found.startswith("1"):  # North America says no country code
+        found = found[1:]
+    groups = [found[:3], found[3:6], found[6:]] if len(found) == 10 else re.findall("..?.?", found)
+    return ", ".join(" ".join(group) for group in groups)
 
 
 def find_time(text: str) -> tuple[int, int] | None:

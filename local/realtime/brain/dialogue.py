@@ -27,7 +27,7 @@ __all__ = ["ScriptBrain", "quoted"]
 _QUOTE = re.compile(r"[\"\u201c](.+?)[\"\u201d]", re.DOTALL)
 _SINGLE_QUOTE = re.compile(r"(?<!\w)['\u2018](.+)['\u2019](?!\w)", re.DOTALL)
 _ANY = re.compile(r"\b(?:any|either|whichever|whatever)\b", re.IGNORECASE)
-_PLACE = re.compile(r"\{([\w.]+)\}")
+_PLACE = re.compile(r"\{([\w.]+)(:digits)?\}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class _State:
         values: Facts, filled slots and kept results.
         expecting: The slot or word that the last question was for.
         act: What to do now.
+        called: What the script says of the call that it is waiting for.
         failures: How many turns in a row were not understood.
     """
 
@@ -46,6 +47,7 @@ class _State:
     goal: str | None = None
     expecting: str | None = None
     failures: int = 0
+    called: ScriptCall | None = None
 
     def saying(self, text: str, *, expect: str | None = None) -> _State:
         act = Say(_filled(text, self.values))
@@ -66,9 +68,16 @@ def quoted(instructions: str) -> str | None:
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:
-    """Fill `{name}` and `{name.field}`; a list reads "a, b or c", a missing value reads nothing."""
-    text = _PLACE.sub(lambda match: _spoken(_at(values, match[1])), template)
-    return re.sub(r"\s+", " ", text).strip()
+    """Fill `{name}` and `{name.field}`; a list reads "a, b or c", a missing value reads nothing.
+
+    `{name:digits}` reads a phone number digit by digit.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        text = _spoken(_at(values, match[1]))
+        return words.spelled(text) if match[2] else text
+
+    return re.sub(r"\s+", " ", _PLACE.sub(value, template)).strip()
 
 
 def _at(value: Any, path: str) -> Any:
@@ -231,10 +240,13 @@ class _Dialogue:
                 # Booking on a day is a goal's matter; "are you open on Tuesday?" is not.
                 wanted = not sure or (asked and not words.is_question(text))
                 return words.find_day(text, self.today) if wanted else None
-            case "yes_no":
-                return words.find_yes_no(text) if asked else None
-            case "text":
-                return text if asked and not sure else None
+            case "yes_no" | "agreement":
+                answer = words.find_yes_no(text) if asked else None
+                return answer if answer == "yes" or slot.parse == "yes_no" else None
+            case "phrase" | "text":
+                found = slot.hear.search(text) if slot.hear else None
+                whole = text.strip(" .,!") if asked and not sure else None
+                return found[0] if found else whole
 
     # Goals and calls
 
@@ -260,7 +272,7 @@ class _Dialogue:
             return replace(state, goal=None).saying(text, expect=call.expect)
         arguments = {name: _filled(value, state.values) for name, value in call.arguments.items()}
         act = Call(call.tool, json.dumps(arguments))
-        return replace(state, act=act, failures=0)
+        return replace(state, act=act, failures=0, called=call)
 
     def _result(self, state: _State, name: str, output: str) -> _State:
         call = self._declared(state, name)
@@ -300,6 +312,8 @@ class _Dialogue:
         return None if need is None else self.script.slots[need].ask
 
     def _declared(self, state: _State, name: str) -> ScriptCall | None:
+        if state.called is not None and state.called.tool == name:
+            return state.called
         steps = self.script.goals[state.goal].steps if state.goal else ()
         calls = [step.call for step in steps] + [rule.call for rule in self.script.rules]
         return next((call for call in calls if call is not None and call.tool == name), None)

@@ -121,3 +121,17 @@ def test_references_and_numbers_are_spelled() -> None:
     assert pronounceable("Reference RC-1042.") == "Reference R C, 1 0 4 2."
     assert pronounceable("Call +12025550142.") == "Call plus 1, 2 0 2, 5 5 5, 0 1 4 2."
     assert pronounceable("At 9:30 on 24 November") == "At 9:30 on 24 November"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("+12025550199", "2 0 2, 5 5 5, 0 1 9 9"),
+        ("202 555 0199", "2 0 2, 5 5 5, 0 1 9 9"),
+        ("+442079460958", "4 4 2, 0 7 9, 4 6 0, 9 5 8"),
+        ("5550199", "5 5 5, 0 1 9, 9"),
+    ],
+)
+def test_a_number_is_read_back_digit_by_digit(number: str, said: str) -> None:
+    """A voice that reads it as one number is understood by nobody."""
+    assert words.spelled(number) == said

@@ -1,0 +1,109 @@
+"""What a script understands of a caller who describes something, and agrees to what it is."""
+
+from __future__ import annotations
+
+import json
+
+from local.realtime.brain import Act, Call, Prompt, Say
+from local.realtime.brain.dialogue import ScriptBrain
+from local.realtime.brain.script import Script
+from local.realtime.configuration import Tool
+from local.realtime.conversation import Item
+
+SCRIPT = Script.model_validate(
+    {
+        "when": "",
+        "greeting": "Hello.",
+        "unsure": {"again": "Pardon?", "refer": "Sorry."},
+        "slots": {
+            "problem": {
+                "parse": "phrase",
+                "hear": [r"leaking (?:tap|pipe)"],
+                "ask": "What is wrong?",
+                "forget": ["agreed"],
+            },
+            "phone": {"parse": "phone", "ask": "Your number?", "forget": ["agreed"]},
+            "change": {"parse": "text", "ask": "What is?"},
+            "agreed": {"parse": "agreement", "ask": "A {problem}, {phone:digits}. Is that right?"},
+        },
+        "goals": {
+            "job": {
+                "steps": [
+                    {"need": "problem"},
+                    {"call": {"tool": "note", "arguments": {"x": "{problem}"}, "keep": {"a": "a"}}},
+                    {"need": "phone"},
+                    {"need": "agreed"},
+                    {
+                        "call": {
+                            "tool": "note",
+                            "arguments": {"y": "{phone}"},
+                            "keep": {"b": "b"},
+                            "then": "Done.",
+                            "refused": "Hm.",
+                            "ends": True,
+                        }
+                    },
+                ]
+            }
+        },
+        "rules": [
+            {"hear": ["no"], "expecting": "agreed", "say": "What is?", "expect": "change"},
+            {"hear": ["help"], "pursue": "job"},
+        ],
+    }
+)
+
+
+async def after(*said: str) -> Act:
+    """Return what follows these turns; one in braces is what the tool returned."""
+    items = []
+    for number, text in enumerate(said):
+        if text.startswith("{"):
+            items.append(Item(f"c{number}", "function_call", call_id=f"k{number}", name="note"))
+            item = Item(f"o{number}", "function_call_output", call_id=f"k{number}", text=text)
+        else:
+            item = Item(f"u{number}", "message", text=text)
+        items.append(item)
+    tools = (Tool(type="function", name="note"),)
+    prompt = Prompt(instructions="", request=None, items=tuple(items), tools=tools)
+    (act,) = [act async for act in ScriptBrain((SCRIPT,)).reply(prompt)]
+    return act
+
+
+TO_THE_QUESTION = ("Help, a leaking tap.", '{"a": 1}', "202 555 0199")
+
+
+async def test_a_phrase_is_taken_out_of_what_was_said() -> None:
+    """The words around it are not part of it."""
+    act = await after("Help, I have a leaking tap here.")
+    assert act == Call("note", json.dumps({"x": "leaking tap"}))
+
+
+async def test_an_answer_without_the_phrase_is_taken_whole() -> None:
+    """Whoever is asked may answer with anything."""
+    act = await after("Help", "My roof has gone.")
+    assert act == Call("note", json.dumps({"x": "My roof has gone"}))
+
+
+async def test_a_number_is_read_back_digit_by_digit() -> None:
+    """What is asked to be agreed to holds every value."""
+    act = await after(*TO_THE_QUESTION)
+    assert act == Say("A leaking tap, 2 0 2, 5 5 5, 0 1 9 9. Is that right?")
+
+
+async def test_a_tool_that_is_called_twice_is_answered_as_it_was_called() -> None:
+    """The second result ends the goal, although the first step has the same tool."""
+    assert await after(*TO_THE_QUESTION, "Yes.", '{"b": 2}') == Say("Done.")
+
+
+async def test_a_no_is_left_to_the_rules() -> None:
+    """Nothing is called, and what is corrected is read back anew."""
+    assert await after(*TO_THE_QUESTION, "No.") == Say("What is?")
+    corrected = await after(*TO_THE_QUESTION, "No.", "It is 202 555 0100.")
+    assert corrected == Say("A leaking tap, 2 0 2, 5 5 5, 0 1 0 0. Is that right?")
+
+
+async def test_what_changes_after_a_yes_is_asked_anew() -> None:
+    """An agreement is to what was read back, not to what is said later."""
+    act = await after(*TO_THE_QUESTION, "Yes.", '{"error": "busy"}', "It is 202 555 0100.")
+    assert act == Say("A leaking tap, 2 0 2, 5 5 5, 0 1 0 0. Is that right?")
