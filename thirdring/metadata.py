@@ -23,6 +23,7 @@ class Metadata(BaseModel):
     Attributes:
         line: Overrides the number that was dialled.
         patient_name: Who calls, when the dispatcher knows.
+        errand: What the call is made for: the id of an errand of the line's business.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -31,6 +32,7 @@ class Metadata(BaseModel):
     patient_name: _Text | None = None
     patient_phone: PhoneNumber | None = None
     notes: _Text | None = None
+    errand: Annotated[str, Field(pattern=r"^E-[0-9]{1,12}$")] | None = None
 
 
 def parse(text: str) -> Metadata:

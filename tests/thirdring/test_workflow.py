@@ -177,7 +177,7 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
     ),
     "a tool with a name for handing over": (
         {"code": CODE.replace("end_call", "hand_over_to_bills")},
-        "front_desk/__init__.py:14:5 workflow.tools: has hand_over_to_bills, a name that is kept",
+        "front_desk/__init__.py:15:5 workflow.tools: has hand_over_to_bills, a name that is kept",
     ),
     "a value of the wrong type": (
         {"code": CODE.replace('("parking",)', "17")},

@@ -116,16 +116,18 @@ CREATE INDEX notifications_by_state ON notifications (business, state, settled_a
 
 -- What somebody else is to be called for.
 CREATE TABLE errands (
-    id TEXT COLLATE "C" PRIMARY KEY,
+    id TEXT COLLATE "C" NOT NULL,
     business TEXT NOT NULL,
     kind TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'open',
+    number TEXT,
     details TEXT NOT NULL,
     result TEXT,
     call_id TEXT COLLATE "C" NOT NULL,
     idempotency_key TEXT NOT NULL UNIQUE,
     created_at TEXT COLLATE "C" NOT NULL,
-    updated_at TEXT COLLATE "C" NOT NULL
+    updated_at TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (business, id)
 );
 
 CREATE INDEX errands_open ON errands (business, created_at);

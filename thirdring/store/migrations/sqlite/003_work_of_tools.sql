@@ -116,16 +116,18 @@ CREATE INDEX notifications_by_state ON notifications (business, state, settled_a
 
 -- What somebody else is to be called for.
 CREATE TABLE errands (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
     business TEXT NOT NULL,
     kind TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'open',
+    number TEXT,
     details TEXT NOT NULL,
     result TEXT,
     call_id TEXT NOT NULL,
     idempotency_key TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (business, id)
 ) STRICT;
 
 CREATE INDEX errands_open ON errands (business, created_at);
