@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from pydantic import SecretStr
 
 from thirdring.settings import Business
 
-__all__ = ["Target", "addresses", "concerned"]
+__all__ = ["Target", "addresses", "concerned", "signed"]
 
 
 class Target(NamedTuple):
@@ -33,6 +34,13 @@ def concerned(business: Business, *, urgent: bool) -> tuple[Target, ...]:
         if urgent or not member.urgent_only
         for channel in range(len(member.notify))
     )
+
+
+def signed(body: str, business: Business, caller: str | None, at: datetime) -> str:
+    """Return a text for staff with who called and when, for it may come late."""
+    here = at.astimezone(business.time_zone)
+    when = f"{here:%A, %B} {here.day}, {here.year}, {here.hour % 12 or 12}:{here:%M %p}"
+    return f"{body}\nCall of {when}, from {caller or 'a hidden number'}."
 
 
 def addresses(businesses: Iterable[Business]) -> dict[Target, SecretStr]:

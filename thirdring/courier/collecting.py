@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from thirdring.calls import EndReason
 from thirdring.clock import Clock
+from thirdring.courier.aftermath import fact_of, notice_of, report_callback
 from thirdring.courier.watching import Watcher
 from thirdring.home import Home
 from thirdring.journal import JournalContents, claim, quarantine
@@ -67,7 +68,7 @@ class Collector:
         on_stored: Callable[[], None],
     ) -> None:
         self._home = home
-        self._sinks = {business.slug: business.sink_names for business in settings.businesses}
+        self._businesses = {business.slug: business for business in settings.businesses}
         self._outbox = outbox
         self._clock = clock
         self._on_stored = on_stored
@@ -144,7 +145,15 @@ class Collector:
             logger.info("%s: the record of this call comes from another machine", path.name)
             return _Ready(path, contents)
         record = build(contents.entries)
-        new = NewRecord.of(record, self._sinks.get(record.business or "", ()))
+        business = self._businesses.get(record.business or "")
+        if business is None:
+            return _Ready(path, contents, record, NewRecord.of(record, ()))
+        new = NewRecord.of(
+            record,
+            business.sink_names,
+            notice=notice_of(record, business),
+            fact=fact_of(record, business, self._clock.now()),
+        )
         return _Ready(path, contents, record, new)
 
     def _report(self, ready: _Ready, put: Put) -> None:
@@ -160,6 +169,7 @@ class Collector:
             )
         if put is not Put.STORED:
             return
+        report_callback(record)
         interrupted = record.ending.reason is EndReason.INTERRUPTED
         # A record that is delivered is reported then: one line per record in a quiet log.
         usual = logging.DEBUG if sinks else logging.INFO

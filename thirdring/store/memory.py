@@ -39,32 +39,73 @@ def note_facts(connection: Connection, facts: Iterable[CallerFact]) -> int:
 
     A fact that is known counts as new again. Of callers who have opted out nothing is kept.
     """
-    # In one order: two who note the same ones wait for each other in turn, not in a circle.
     ordered = sorted(facts, key=lambda each: (each.business, each.number, each.noted_at))
-    return sum(_note(connection, fact) for fact in ordered)
+    callers = sorted({(each.business, each.number) for each in ordered})
+    if not callers:
+        return 0
+    # In one order: two who note the same ones wait for each other in turn, not in a circle.
+    for caller in callers:
+        _lock(connection, *caller)
+    silent = _opted_out(connection, callers)
+    kept = [each for each in ordered if (each.business, each.number) not in silent]
+    for fact in kept:
+        if not fact.of_call:
+            _make_room(connection, fact)
+            _insert(connection, [fact])
+    _insert(connection, [each for each in kept if each.of_call])
+    _forget_old_calls(connection, callers)
+    return len(kept)
 
 
-def _note(connection: Connection, fact: CallerFact) -> bool:
+def _opted_out(connection: Connection, callers: list[tuple[str, str]]) -> set[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT business, number FROM caller_opt_outs"  # noqa: S608 - as many `?` as values
+        f" WHERE (business, number) IN (VALUES {', '.join(['(?, ?)'] * len(callers))})",
+        [value for caller in callers for value in caller],
+    )
+    return {(row["business"], row["number"]) for row in rows}
+
+
+def _make_room(connection: Connection, fact: CallerFact) -> None:
+    """Delete other wordings of what a caller has said, and the oldest when it is too much."""
     caller = (fact.business, fact.number)
-    _lock(connection, *caller)
-    if _has_opted_out(connection, *caller):
-        return False
-    known = _rows(connection, *caller)
-    same = [row["fact"] for row in known if _key(row["fact"]) == _key(fact.fact)]
-    alike = [row["fact"] for row in known if bool(row["of_call"]) == fact.of_call]
-    most = MOST_CALLS if fact.of_call else MOST_FACTS
-    others = [text for text in alike if text not in same]
-    gone = [*same, *others[: max(0, len(others) - most + 1)]]
+    said = [row["fact"] for row in _rows(connection, *caller) if not row["of_call"]]
+    same = [text for text in said if _key(text) == _key(fact.fact)]
+    others = [text for text in said if text not in same]
+    gone = [*same, *others[: max(0, len(others) - MOST_FACTS + 1)]]
     connection.executemany(
         "DELETE FROM caller_facts WHERE business = ? AND number = ? AND fact = ?",
         [(*caller, text) for text in gone],
     )
-    connection.execute(
+
+
+def _insert(connection: Connection, facts: list[CallerFact]) -> None:
+    connection.executemany(
         "INSERT INTO caller_facts (business, number, fact, of_call, call_id, noted_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (*caller, fact.fact, int(fact.of_call), fact.call_id, to_text(fact.noted_at)),
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (business, number, fact) DO UPDATE SET"
+        " of_call = excluded.of_call, call_id = excluded.call_id, noted_at = excluded.noted_at",
+        [
+            (
+                fact.business,
+                fact.number,
+                fact.fact,
+                int(fact.of_call),
+                fact.call_id,
+                to_text(fact.noted_at),
+            )
+            for fact in facts
+        ],
     )
-    return True
+
+
+def _forget_old_calls(connection: Connection, callers: list[tuple[str, str]]) -> None:
+    connection.executemany(
+        "DELETE FROM caller_facts WHERE business = ? AND number = ? AND of_call = 1"
+        " AND noted_at <= (SELECT noted_at FROM caller_facts"
+        " WHERE business = ? AND number = ? AND of_call = 1"
+        " ORDER BY noted_at DESC LIMIT 1 OFFSET ?)",
+        [(*caller, *caller, MOST_CALLS) for caller in callers],
+    )
 
 
 class CallerMemory:

@@ -12,6 +12,8 @@ from uuid import UUID
 from thirdring.record import Record
 from thirdring.store import claiming, endpoints
 from thirdring.store.delivery import DeliveryState, Due, Endpoint, Settlement
+from thirdring.store.memory import CallerFact, note_facts
+from thirdring.store.notifications import Notice, add_notices
 from thirdring.store.store import Connection, Store, to_text
 
 __all__ = ["DeliveryState", "Due", "Endpoint", "NewRecord", "Outbox", "Put", "Settlement"]
@@ -37,6 +39,8 @@ class NewRecord:
         sinks: Where it goes; with none it is only kept.
         caller: The number; None when it was hidden.
         reason: Why the call ended.
+        notice: What staff are told of it.
+        fact: What is remembered of the caller.
     """
 
     call_id: str
@@ -48,9 +52,18 @@ class NewRecord:
     opened_at: datetime
     ended_at: datetime
     reason: str
+    notice: Notice | None = None
+    fact: CallerFact | None = None
 
     @classmethod
-    def of(cls, record: Record, sinks: tuple[str, ...]) -> Self:
+    def of(
+        cls,
+        record: Record,
+        sinks: tuple[str, ...],
+        *,
+        notice: Notice | None = None,
+        fact: CallerFact | None = None,
+    ) -> Self:
         """Return what is stored of a record.
 
         Raises:
@@ -66,6 +79,8 @@ class NewRecord:
             opened_at=record.opened_at.astimezone(UTC),
             ended_at=record.ended_at.astimezone(UTC),
             reason=record.ending.reason,
+            notice=notice,
+            fact=fact,
         )
 
 
@@ -76,7 +91,8 @@ class Outbox:
         self._store = store
 
     async def put(self, records: Sequence[NewRecord], now: datetime) -> list[Put]:
-        """Store records in one transaction, each with its deliveries, due at once, and its caller.
+        """Store records in one transaction, each with its deliveries, due at once, its caller, what
+        is remembered of them and what staff are told.
 
         The first record of a call stays. The answers are in the order of `records`.
         """
@@ -86,6 +102,8 @@ class Outbox:
             new = [record for index, record in enumerate(records) if put[index] is Put.STORED]
             _insert_deliveries(connection, new, now)
             _count_callers(connection, new)
+            note_facts(connection, [each.fact for each in new if each.fact is not None])
+            add_notices(connection, [each.notice for each in new if each.notice is not None])
             return put
 
         return await self._store.write(work)
