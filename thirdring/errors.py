@@ -14,6 +14,7 @@ PhoneError
 ├── EgressRefused        a URL leads where nothing may be sent; carries the way out
 ├── JournalError         a journal cannot be read
 ├── StoreError           the store is down, locked, damaged or of another version
+├── CalendarError        a calendar that is kept elsewhere cannot be used
 └── DeliveryError        the record has not reached its webhook
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "CalendarError",
     "CallError",
     "CallTaken",
     "ConfigError",
@@ -170,6 +172,10 @@ class JournalError(PhoneError):
 
 class StoreError(PhoneError):
     """The store is down, locked, damaged, or of another version."""
+
+
+class CalendarError(PhoneError):
+    """A calendar that is kept elsewhere cannot be used."""
 
 
 class DeliveryError(PhoneError):
