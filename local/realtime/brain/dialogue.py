@@ -231,7 +231,7 @@ class _Dialogue:
     def _find(self, slot: Slot, state: _State, text: str, *, asked: bool, sure: bool) -> Any:
         match slot.parse:
             case "choice":
-                return _choice(text, _at(state.values, slot.of or ""), slot.take or "")
+                return _choice(text, _at(state.values, slot.of or ""), slot.take)
             case "phone":
                 return words.find_phone(text)
             case "name":
@@ -331,8 +331,8 @@ def _parsed(output: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {"text": str(document)}
 
 
-def _choice(text: str, offers: Any, take: str) -> Any:
-    """Return the field `take` of the offer that was named by its time or its place."""
+def _choice(text: str, offers: Any, take: str | None) -> Any:
+    """Return the offer that was named by its time or its place, or its field `take`."""
     if not isinstance(offers, list) or not offers:
         return None
     chosen: Any = None
@@ -344,7 +344,9 @@ def _choice(text: str, offers: Any, take: str) -> Any:
         chosen = offers[index] if index < len(offers) else None
     elif _ANY.search(text) or (len(offers) == 1 and words.find_yes_no(text) == "yes"):
         chosen = offers[0]
-    return chosen.get(take) if isinstance(chosen, dict) else None
+    if not isinstance(chosen, dict):
+        return None
+    return chosen if take is None else chosen.get(take)
 
 
 def _same_time(offered: tuple[int, int], said: tuple[int, int]) -> bool:

@@ -54,7 +54,7 @@ class Slot(_Part):
         ask: The question for it; may use `{values}`, and `{value:digits}` for a phone number.
         hear: The words of a `phrase`.
         of: The kept list of a `choice`; each has a `spoken` text such as "9:30 AM".
-        take: Which field of the chosen entry is the value.
+        take: Which field of the chosen entry is the value; all of it when absent.
         forget: Values that are void once this one changes.
     """
 
@@ -67,8 +67,8 @@ class Slot(_Part):
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
-        if self.parse == "choice" and not (self.of and self.take):
-            raise ValueError("a choice needs `of` (the kept list) and `take` (a field of it)")
+        if self.parse == "choice" and not self.of:
+            raise ValueError("a choice needs `of`, the name of a kept list")
         if (self.parse == "phrase") != (self.hear is not None):
             raise ValueError("`hear` is for a phrase, and a phrase needs it")
         return self

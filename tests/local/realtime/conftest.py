@@ -30,7 +30,8 @@ Event = dict[str, Any]
 WORKFLOWS = Path(__file__).parents[3] / "workflows"
 INSTRUCTIONS = (
     "You are the virtual receptionist of Riverside Clinic, on the phone.\n"
-    "- The clinic: Riverside Clinic, 12 River Street. Parking is free."
+    "- The clinic: Riverside Clinic, 12 River Street. Parking is free.\n"
+    "- The patient: not known yet. Their phone number: +12025550199."
 )
 FUNCTIONS = ("opening_hours", "find_slots", "book_appointment", "end_call")
 HANG = 20.0

@@ -64,7 +64,11 @@ async def test_booking_from_the_first_word_to_the_reference(text: Client) -> Non
         "Which one would you like?"
     )
     assert "full name" in await text.answer("The 9:30 please.")
-    call = call_of(await text.ask("My name is Ann Baker."))
+    assert await text.answer("My name is Ann Baker.") == (
+        "That is 9:30 AM on Tuesday, November 24 for Ann Baker, phone number "
+        "2 0 2, 5 5 5, 0 1 9 9. Is that right?"
+    )
+    call = call_of(await text.ask("Yes, it is."))
     arguments = json.loads(call["arguments"])
     assert call["name"] == "book_appointment"
     assert (arguments["slot_id"], arguments["name"]) == ("s_20261124_0930", "Ann Baker")
@@ -79,7 +83,8 @@ async def test_a_time_is_chosen_in_many_ways(text: Client, choice: str) -> None:
     """Words, digits and ordinals name the same slot."""
     await offered(text)
     assert "full name" in await text.answer(choice)
-    call = call_of(await text.ask("Ann Baker"))
+    await text.answer("Ann Baker")
+    call = call_of(await text.ask("Yes."))
     assert json.loads(call["arguments"])["slot_id"] == "s_20261124_0930"
 
 
