@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from livekit.agents import NOT_GIVEN, JobContext
@@ -16,10 +17,11 @@ from livekit.agents.voice.io import TextOutput
 
 from sip import inbound
 from sip.caller import CallerEvents, Follower, arrival, follow
+from sip.keypad import RoomKeypad
 from sip.last_news import hear_of_departure
 from sip.orphan import end_with_worker
 from sip.room_end import RoomEnd
-from thirdring import agents, lines, metadata, prompts, session, workflow
+from thirdring import agents, errands, lines, metadata, prompts, session, workflow
 from thirdring.calls import EndReason, Leg, LegKind, e164
 from thirdring.clock import Clock
 from thirdring.errors import CallError, CallTaken
@@ -285,19 +287,30 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
         conversation=live.recorder.conversation,
         outcome=OutcomeSheet(route.workflow.outcome, live.outcome),
         resources=live.resources,
+        errand=await errands.errand_of(store, route.business, route.workflow, leg, route.metadata),
+        keypad=None if leg.kind is not LegKind.SIP else RoomKeypad(ctx.room),
     )
     facts = facts_of(route.business, route.line, leg, route.metadata, now=board.clock.now())
+    facts |= errands.errand_facts(route.workflow, route.business, state.errand)
 
     def told(name: str) -> str:
         return prompts.fill(workflow.instructions(route.workflow, agent=name), facts)
 
-    agent = agents.first_agent(route.line, route.workflow, told)
+    name = errands.first_name(route.workflow, state.errand)
+    filled = partial(prompts.fill, facts=facts)
+    agent = agents.first_agent(route.line, route.workflow, told, name=name, filled=filled)
     agent_session = session.agent_session(
         route.line, route.workflow, state, text=typist is not None
     )
     if typist is not None:
         agent_session.output.transcription = typist.words
-    live.attach(agent_session, agent, minutes=route.workflow.time_limit_minutes)
+    speaks_first = bool(agent.opening or (name == workflow.MAIN and route.workflow.greeting))
+    live.attach(
+        agent_session,
+        agent,
+        minutes=route.workflow.time_limit_minutes,
+        speaks_first=speaks_first,
+    )
     await agent_session.start(
         agent,
         room=ctx.room if typist is None else NOT_GIVEN,
@@ -306,7 +319,8 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
         record=False,
     )
     greeting = prompts.fill(route.line.greeting or route.workflow.greeting, facts)
-    agent_session.generate_reply(instructions=f'Say exactly this, word for word: "{greeting}"')
+    if greeting and name == workflow.MAIN:
+        agent_session.generate_reply(instructions=f'Say exactly this, word for word: "{greeting}"')
     live.ready()
     if leg.kind is LegKind.CONSOLE:
         live.answered()

@@ -28,6 +28,7 @@ def first_agent(
     told: Callable[[str], str],
     *,
     name: str = MAIN,
+    filled: Callable[[str], str] = str,
     more_tools: Sequence[llm.Tool | llm.Toolset] = (),
 ) -> PhoneAgent:
     """Return the agent that a call begins with; the others are made when it hands over to them.
@@ -36,9 +37,10 @@ def first_agent(
         line: May offer fewer tools than the workflow has.
         told: From an agent's name to its instructions, placeholders filled.
         name: Another one than the workflow's first, on a call of its own.
+        filled: Fills the placeholders of an opening.
         more_tools: What the business adds to those of the workflow's first agent.
     """
-    return _Cast(line, workflow, told, tuple(more_tools)).agent(name)
+    return _Cast(line, workflow, told, filled, tuple(more_tools)).agent(name)
 
 
 @dataclass
@@ -46,6 +48,7 @@ class _Cast:
     line: Line
     workflow: Workflow
     told: Callable[[str], str]
+    filled: Callable[[str], str]
     more_tools: tuple[llm.Tool | llm.Toolset, ...]
     left: int = field(default=HANDOVERS)
 
@@ -68,7 +71,7 @@ class _Cast:
             name=name,
             instructions=self.told(name),
             tools=offered,
-            opening=opening if before is not None else None,
+            opening=opening and self.filled(opening),
             before=before,
         )
 

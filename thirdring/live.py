@@ -148,9 +148,18 @@ class LiveCall:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def attach(
-        self, session: AgentSession[CallState], agent: PhoneAgent, *, minutes: float
+        self,
+        session: AgentSession[CallState],
+        agent: PhoneAgent,
+        *,
+        minutes: float,
+        speaks_first: bool = True,
     ) -> None:
-        """Follow this session until it closes; end the call after `minutes`."""
+        """Follow this session until it closes; end the call after `minutes`.
+
+        Args:
+            speaks_first: Whoever is called may take their time to say hello.
+        """
         self._session = session
         self._agent = agent
         if self._answered:  # livekit-sip may answer before we are in the room
@@ -164,7 +173,8 @@ class LiveCall:
         session.on("speech_created", self._on_speech)
         session.on("agent_state_changed", self._on_state)
         session.on("user_state_changed", self._on_state)
-        self._spawn(self._await_first_sound(agent))
+        if speaks_first:
+            self._spawn(self._await_first_sound(agent))
         self._spawn(self._hang_up_when_asked(session.userdata))
         self._spawn(self._limit(session, minutes * 60))
 

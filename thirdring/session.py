@@ -92,7 +92,7 @@ class PhoneAgent(Agent):
 
     Args:
         name: Among the agents of its workflow.
-        opening: What it is asked for as soon as it has the call.
+        opening: What it is asked for as soon as it has the call; None to wait for words.
         before: Who hands the caller over to it; what was said goes with them.
 
     Attributes:
@@ -111,11 +111,11 @@ class PhoneAgent(Agent):
         said = NOT_GIVEN if before is None else before.chat_ctx.copy(exclude_instructions=True)
         super().__init__(id=name, instructions=instructions, tools=tools, chat_ctx=said)
         self.answered: asyncio.Event = asyncio.Event() if before is None else before.answered
-        self._opening = opening
+        self.opening = opening
 
     async def on_enter(self) -> None:
-        if self._opening is not None:
-            self.session.generate_reply(instructions=self._opening)
+        if self.opening is not None:
+            self.session.generate_reply(instructions=self.opening)
 
     async def realtime_audio_output_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings

@@ -14,10 +14,12 @@ from thirdring.conversation import Conversation
 from thirdring.egress import Network
 from thirdring.outcome import OutcomeSheet
 from thirdring.settings import Business, Line
+from thirdring.keypad import Keypad
 from thirdring.store import Store
 from thirdring.store.appointments import Slot
 from thirdring.transfer import Transfer
 
+from thirdring.store.errands import Errand
 __all__ = ["CallState"]
 
 _Port = TypeVar("_Port")
@@ -39,6 +41,8 @@ class CallState:
         transfer: Connects the caller with somebody else; None where nothing can.
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
+        errand: What the call is made for; None when somebody calls us.
+        keypad: Presses keys; None where there are none.
         refused: Ids of tool calls to which a rule said no.
         goodbyes: How often the call was to end after a speech, by its id.
         end_requested: Set by a tool when the call should end after the agent's last word.
@@ -58,6 +62,8 @@ class CallState:
     refused: set[str] = field(default_factory=set)
     goodbyes: dict[str, int] = field(default_factory=dict)
     end_requested: asyncio.Event = field(default_factory=asyncio.Event)
+    errand: Errand | None = None
+    keypad: Keypad | None = None
     _ports: dict[type, Any] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 

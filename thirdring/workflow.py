@@ -27,6 +27,7 @@ __all__ = [
     "WorkflowTool",
     "described",
     "discover",
+    "fact_names",
     "handover_name",
     "instructions",
 ]
@@ -114,10 +115,15 @@ class Workflow(BaseModel):
         name: That of its folder.
         tools: What the model may call; a line may offer fewer.
         facts: Names that `instructions.md` may use as `{{ name }}`.
-        greeting: What a line says first unless it has its own; may use facts too.
+        greeting: What a line says first unless it has its own; may use facts too. Empty where the
+            other party speaks first.
         outcome: What a call must leave behind; None for nothing but its record.
         agents: Those that the first one can hand the caller over to, and they to each other.
         hands_over_to: Names of those of `agents` that the first one knows.
+        errand: What calls of this workflow are made for; its fields are facts too. The kind of its
+            errands is the workflow's name.
+        takes_callbacks: Whoever calls from the number of an open errand calls about it. A number
+            can be forged: not where the agent knows what only the one who was called may hear.
         reply_tokens: The longest reply of the model; None for no cap.
         connecting: Whether a caller whose agent is not ready yet hears that they are being
             connected, instead of ringing.
@@ -135,6 +141,8 @@ class Workflow(BaseModel):
     outcome: type[Outcome] | None = None
     agents: tuple[AgentPart, ...] = ()
     hands_over_to: tuple[str, ...] = ()
+    errand: type[BaseModel] | None = None
+    takes_callbacks: bool = False
     reply_tokens: Annotated[int, Field(ge=50, le=4096)] | None = None
     connecting: bool = False
     time_limit_minutes: Annotated[int, Field(ge=1, le=240)] = 30
@@ -142,6 +150,12 @@ class Workflow(BaseModel):
     def part(self, name: str) -> AgentPart:
         """Return one of `agents`; `discover` has seen that those that are named exist."""
         return next(part for part in self.agents if part.name == name)
+
+
+def fact_names(workflow: Workflow) -> frozenset[str]:
+    """Return the facts that the texts of a workflow may use."""
+    errand = workflow.errand.model_fields if workflow.errand is not None else ()
+    return CALL_FACTS | frozenset(workflow.facts) | frozenset(errand)
 
 
 def handover_name(name: str) -> str:
@@ -260,7 +274,7 @@ class _Folder:
         return workflow
 
     def problems(self, workflow: Workflow) -> Iterator[Problem]:
-        facts = CALL_FACTS | frozenset(workflow.facts)
+        facts = fact_names(workflow)
         if workflow.name != self._name:
             what = f"is {workflow.name!a}, which is not the name of the folder"
             yield self._field_problem("name", what, f'"{self._name}"')

@@ -20,8 +20,9 @@ from sip.gateway.ending import End, Farewell, departure, farewell, is_said
 from sip.gateway.hold import expect_media
 from sip.gateway.invitation import CallStatus, Invitation, masked
 from sip.gateway.journal import CallJournal
-from sip.gateway.room import DIGIT_CODES, CallRoom, Unreachable
+from sip.gateway.room import CallRoom, Unreachable
 from sip.inbound import JOURNAL_ATTRIBUTE, Departure, say_ending
+from sip.keypad import DIGIT_CODES
 
 __all__ = ["BridgedCall", "Patience"]
 

@@ -16,20 +16,18 @@ from livekit import api, rtc
 
 from sip.gateway.audio import SAMPLE_RATE
 from sip.gateway.invitation import CallStatus, Invitation
+from sip.keypad import DIGIT_CODES
 from thirdring import AGENT_NAME
 from thirdring.access import LiveKitAccess
 from thirdring.home import ATTRIBUTE
 
-__all__ = ["DIGIT_CODES", "CallRoom", "Rooms", "Unreachable"]
+__all__ = ["CallRoom", "Rooms", "Unreachable"]
 
 logger = logging.getLogger(__name__)
 
 # The SDK's native threads call back once more when it disposes of them on exit, which comes before
 # this, for it registers later. Were Python gone by then, they would abort the process.
 atexit.register(time.sleep, 0.3)
-
-DIGIT_CODES: Final = {digit: code for code, digit in enumerate("0123456789*#ABCD")}
-"""The event codes of RFC 4733 section 3.2."""
 
 Unreachable: Final = (rtc.ConnectError, api.ServerError, aiohttp.ClientError, TimeoutError)
 """What is raised when livekit-server is not there or does not want us."""

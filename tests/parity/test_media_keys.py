@@ -12,7 +12,7 @@ import pytest
 
 from local.caller.rtp import DIGITS, RtpPacket, digit_payloads
 from local.caller.voice import tone
-from sip.gateway.room import DIGIT_CODES
+from sip.keypad import DIGIT_CODES
 from tests.parity.media_call import Site, media_call
 from tests.parity.wire import Timed, lost, packets
 
