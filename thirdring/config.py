@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, get_args, get_origin
+from warnings import catch_warnings
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -22,7 +23,7 @@ from thirdring.config_findings import Findings
 from thirdring.config_schema import SettingsFile
 from thirdring.config_values import one_of
 from thirdring.home import Home
-from thirdring.settings import DEFAULT_MODEL, Settings
+from thirdring.settings import DEFAULT_MODEL, Business, Settings
 from thirdring.variables import MissingVariable, expand
 from thirdring.workflow import Workflow
 from thirdring.yaml_document import Document, YamlPath
@@ -67,6 +68,8 @@ def warnings(settings: Settings, today: date, home: Home) -> list[str]:
         if not folder.is_dir()
     ]
     for business in settings.businesses:
+        lines += _over(business, today)
+        lines += _unknown_services(business)
         for line in business.lines:
             retires = RETIRED_MODELS.get(line.model)
             if retires:
@@ -86,6 +89,33 @@ def warnings(settings: Settings, today: date, home: Home) -> list[str]:
         if network.prefixlen == 0
     ]
     return lines
+
+
+def _over(business: Business, today: date) -> Iterator[str]:
+    days = sorted(holiday.day for holiday in business.holidays if holiday.day < today)
+    if days:
+        verb, them = ("is", "it") if len(days) == 1 else ("are", "them")
+        yield (
+            f"{business.slug}: {len(days)} of {len(business.holidays)} holidays {verb} over, the "
+            f"last {days[-1]}; take {them} out of the file"
+        )
+
+
+def _unknown_services(business: Business) -> Iterator[str]:
+    urls = [(member, url) for member in business.staff.values() for url in member.notify]
+    if not urls:
+        return
+    # Its services are loaded at the first use; one of them uses what Python 3.13 has no more.
+    with catch_warnings(action="ignore", category=DeprecationWarning):
+        import apprise  # noqa: PLC0415 - an extra that takes seconds to come up
+
+        known = [apprise.Apprise.instantiate(url.get_secret_value()) for _, url in urls]
+    for (member, _), service in zip(urls, known, strict=True):
+        if service is None:
+            yield (
+                f"{business.slug}: no notification service understands an address of "
+                f"{member.name}, who is told nothing there"
+            )
 
 
 def _folders(settings: Settings, home: Home) -> Iterator[tuple[str, Path]]:
@@ -173,6 +203,7 @@ _WORDS: Final = {
     "string_type": ("is not a string", "text; in quotes if it looks like something else"),
     "string_too_short": ("is empty", "text"),
     "string_too_long": ("is too long", "at most {max_length} characters"),
+    "bool_type": ("is not true or false", "true or false without quotes"),
     "int_type": ("is not a whole number", "plain digits without quotes"),
     "greater_than_equal": ("is too small", "at least {ge}"),
     "less_than_equal": ("is too large", "at most {le}"),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from thirdring.calls import e164
-from thirdring.config_outside import CalendarFile, HttpToolFile, McpServerFile, Url, tool_name
+from thirdring.config_outside import CalendarFile, HttpToolFile, McpServerFile, tool_name
 from thirdring.config_sinks import SinksFile, WebhookFile
 from thirdring.config_values import FilePart, not_empty, one_of, parse_day, parse_span, wrong
 from thirdring.languages import LANGUAGES
@@ -53,6 +53,7 @@ _VOICE: Final = "marin"
 _FACT: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _KEY: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _LANGUAGE: Final = re.compile(r"([a-z]{2,3})(-[A-Z][a-z]{3})?(-(?:[A-Z]{2}|[0-9]{3}))?")
+_NOTIFICATION: Final = re.compile(r"[a-z][a-z0-9]{1,30}://[\x21-\x7e]{1,2000}")
 _MAX_INSTRUCTIONS: Final = 8000
 
 
@@ -77,6 +78,13 @@ def _destination_name(text: str) -> str:
 def _person(text: str) -> str:
     if not 0 < len(text) <= 80 or not text.isprintable() or text != text.strip():
         raise wrong("is no name for a person", "1 to 80 characters on one line")
+    return text
+
+
+def _notification(text: str) -> str:
+    if not _NOTIFICATION.fullmatch(text):
+        expected = "an Apprise address such as ntfys://ntfy.sh/topic or mailto://user:secret@host"
+        raise wrong("is no address of a notification service", expected)
     return text
 
 
@@ -141,7 +149,7 @@ class HolidayFile(FilePart):
 
 class StaffFile(FilePart):
     number: E164Number | None = None
-    notify: tuple[Url, ...] = ()
+    notify: tuple[Annotated[str, AfterValidator(_notification)], ...] = ()
     urgent_only: Annotated[bool, Field(strict=True)] = False
 
     def member(self, name: str) -> StaffMember:

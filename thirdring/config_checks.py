@@ -223,7 +223,7 @@ def _check_tools(
     tools: list[object],
     workflow: Workflow,
 ) -> None:
-    known = [*tools_of_workflow(workflow), *business.tools]
+    known = {*tools_of_workflow(workflow), *business.tools}
     for index, tool in enumerate(tools):
         if isinstance(tool, str) and tool not in known:
             what = f"is no tool of the workflow {workflow.name}"

@@ -18,7 +18,7 @@ from thirdring.outside_settings import (
     McpServer,
 )
 
-__all__ = ["CalendarFile", "HttpToolFile", "McpServerFile", "Url", "tool_name"]
+__all__ = ["CalendarFile", "HttpToolFile", "McpServerFile", "tool_name"]
 
 _TOOL: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _ARGUMENT: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
@@ -32,7 +32,7 @@ _NOT_OURS_TO_SET: Final = frozenset(
 )
 """What the request itself needs, or what belongs to one call."""
 
-Url = Annotated[str, Field(min_length=1, max_length=2000)]
+_Url = Annotated[str, Field(min_length=1, max_length=2000)]
 _Text = Annotated[str, Field(min_length=1, max_length=1000)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -96,7 +96,7 @@ def _seconds(value: object) -> float:
 
 
 class CalDavFile(FilePart):
-    url: Url
+    url: _Url
     username: _Name
     password: _Name
 
@@ -145,7 +145,7 @@ class HttpToolFile(FilePart):
 
     description: _Text
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    url: Url
+    url: _Url
     arguments: dict[Annotated[str, AfterValidator(_argument_name)], HttpArgumentFile] = Field(
         default_factory=dict
     )
@@ -175,7 +175,7 @@ class HttpToolFile(FilePart):
 class McpServerFile(FilePart):
     """A server of tools; nothing of it is offered unless it is named."""
 
-    url: Url
+    url: _Url
     allowed_tools: Annotated[tuple[_Name, ...], AfterValidator(not_empty)]
     headers: Headers = Field(default_factory=dict)
 

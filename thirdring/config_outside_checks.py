@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Final
 
@@ -200,25 +199,12 @@ def _check_token_url(
 
 
 def _check_staff(findings: Findings, path: YamlPath, staff: Mapping[str, object]) -> None:
-    for place, url in _notified(path, staff):
-        if find_spec("apprise") is None:
-            findings.value(place, "needs what is not installed", _EXTRA.format("notify"))
-        elif findings.is_written_out(place):
-            _check_variable(findings, place)
-        elif not _is_understood(url):
-            expected = "an address such as ntfys://ntfy.sh/topic or mailto://user:password@host"
-            findings.value(place, "is understood by no notification service", expected)
-
-
-def _notified(path: YamlPath, staff: Mapping[str, object]) -> Iterator[tuple[YamlPath, str]]:
     for name, member in staff.items():
         for index, url in enumerate(_list(_mapping(member).get("notify"))):
-            if isinstance(url, str) and url:
-                yield (*path, name, "notify", index), url
-
-
-@cache
-def _is_understood(url: str) -> bool:
-    import apprise  # noqa: PLC0415 - an extra, and slow to import
-
-    return apprise.Apprise.instantiate(url, suppress_exceptions=True) is not None
+            place = (*path, name, "notify", index)
+            if not isinstance(url, str):
+                continue
+            if find_spec("apprise") is None:
+                findings.value(place, "needs what is not installed", _EXTRA.format("notify"))
+            else:
+                _check_variable(findings, place)
