@@ -17,11 +17,12 @@ from livekit.agents.voice.room_io import (
 )
 from livekit.plugins import openai
 from openai.types import realtime as openai_events
-from openai.types.realtime import AudioTranscription
+from openai.types.realtime import AudioTranscription, RealtimeConversationItemFunctionCall
 from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
 from pydantic import BaseModel
 
 from thirdring.calls import LegKind
+from thirdring.raw_tools import as_raw, unrepaired
 from thirdring.settings import Business, Line
 from thirdring.state import CallState
 from thirdring.workflow import MAIN, TurnTaking, Workflow
@@ -57,6 +58,10 @@ class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
     def _note_connection(self, event: dict[str, Any]) -> None:
         if event.get("type") == "session.created":
             self._model.connected(str(event.get("session", {}).get("id")))
+
+    def _handle_function_call(self, item: RealtimeConversationItemFunctionCall) -> None:
+        arguments = unrepaired(item.arguments)
+        super()._handle_function_call(item.model_copy(update={"arguments": arguments}))
 
     async def aclose(self) -> None:
         # A session that failed for good raises its failure once more here, which would keep the
@@ -109,7 +114,8 @@ class PhoneAgent(Agent):
         before: PhoneAgent | None = None,
     ) -> None:
         said = NOT_GIVEN if before is None else before.chat_ctx.copy(exclude_instructions=True)
-        super().__init__(id=name, instructions=instructions, tools=tools, chat_ctx=said)
+        guarded = [as_raw(tool) for tool in tools]
+        super().__init__(id=name, instructions=instructions, tools=guarded, chat_ctx=said)
         self.answered: asyncio.Event = asyncio.Event() if before is None else before.answered
         self.opening = opening
 

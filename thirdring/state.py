@@ -8,18 +8,20 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from livekit.agents.voice import SpeechHandle
+
 from thirdring.calls import Leg
 from thirdring.clock import Clock, SystemClock
 from thirdring.conversation import Conversation
 from thirdring.egress import Network
+from thirdring.keypad import Keypad
 from thirdring.outcome import OutcomeSheet
 from thirdring.settings import Business, Line
-from thirdring.keypad import Keypad
 from thirdring.store import Store
 from thirdring.store.appointments import Slot
+from thirdring.store.errands import Errand
 from thirdring.transfer import Transfer
 
-from thirdring.store.errands import Errand
 __all__ = ["CallState"]
 
 _Port = TypeVar("_Port")
@@ -39,11 +41,13 @@ class CallState:
         resources: Closed when the call is over.
         allowed_receivers: Networks inside that the business may reach although they are not public.
         transfer: Connects the caller with somebody else; None where nothing can.
-        offered: The slots that were offered during this call, by id. Only these can be booked: a
-            model that invents an id books nothing.
         errand: What the call is made for; None when somebody calls us.
         keypad: Presses keys; None where there are none.
+        offered: The slots that were offered during this call, by id. Only these can be booked: a
+            model that invents an id books nothing.
         refused: Ids of tool calls to which a rule said no.
+        tool_calls: How many there were.
+        filler: What asked the caller for patience last.
         goodbyes: How often the call was to end after a speech, by its id.
         end_requested: Set by a tool when the call should end after the agent's last word.
     """
@@ -58,12 +62,14 @@ class CallState:
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
     allowed_receivers: tuple[Network, ...] = ()
     transfer: Transfer | None = None
-    offered: dict[str, Slot] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    goodbyes: dict[str, int] = field(default_factory=dict)
-    end_requested: asyncio.Event = field(default_factory=asyncio.Event)
     errand: Errand | None = None
     keypad: Keypad | None = None
+    offered: dict[str, Slot] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    tool_calls: int = 0
+    filler: SpeechHandle | None = None
+    goodbyes: dict[str, int] = field(default_factory=dict)
+    end_requested: asyncio.Event = field(default_factory=asyncio.Event)
     _ports: dict[type, Any] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 

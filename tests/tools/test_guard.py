@@ -13,7 +13,7 @@ from tests.samples import LINE, business, opened
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
 from thirdring.store.sqlite import SqliteStore
-from tools.refusal import LONGEST_RESULT, guarded
+from tools.guard import LONGEST_RESULT, guarded
 
 
 @function_tool
@@ -80,7 +80,7 @@ async def test_a_tool_that_hangs_is_stopped(
     session: AgentSession[CallState], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller does not wait for ever."""
-    monkeypatch.setattr("tools.refusal.TIME_LIMIT_SECONDS", 0.05)
+    monkeypatch.setattr("tools.guard.TIME_LIMIT_SECONDS", 0.05)
     assert await heard(session, "hang") == ("That is taking too long right now.", True)
 
 
