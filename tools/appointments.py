@@ -6,30 +6,29 @@ Days, times, ids and reference numbers are made here; the model only hands them 
 from __future__ import annotations
 
 import json
-import logging
-import re
-import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, timedelta
+from itertools import islice
 
-import phonenumbers
 from livekit.agents import RunContext, function_tool
 
-from thirdring.calls import e164
-from thirdring.errors import StoreError, ToolRefused
+from thirdring.errors import ToolRefused
+from thirdring.hours import hours_on
 from thirdring.state import CallState
+from thirdring.store.agenda import Span, overlap
 from thirdring.store.appointments import AppointmentBook, Reservation, Slot, slots_of
+from tools.calendars import Entry, calendar_of, entry_id, speakable
+from tools.confirming import Moment, Name, Phone, require_confirmed
 from tools.days import HORIZON_DAYS, day_meant
-from tools.refusal import guarded
+from tools.guard import effect_key, guarded
+from tools.people import name_given, number_given
 from tools.spoken import listed, spoken_day, spoken_moment, spoken_time
+from tools.times import here, time_meant
 
 __all__ = ["book_appointment", "find_slots"]
 
-logger = logging.getLogger(__name__)
-
-LONGEST_NAME = 100
 SLOTS_OFFERED = 4
+_DAYS_AT_A_TIME = 30
 
 
 @function_tool
@@ -40,15 +39,16 @@ async def find_slots(ctx: RunContext[CallState], day: str, near: str = "") -> st
     Args:
         day: The day that the caller wants: an ISO date such as 2026-11-24, "November 24", the name
             of a weekday, "today" or "tomorrow".
-        near: The time of day that the caller prefers, on the 24-hour clock, such as 14:30. Leave it
+        near: The time of day that the caller prefers, such as 14:30 or "half past two". Leave it
             empty when they have not said any.
     """
     state = ctx.userdata
-    wanted = day_meant(day, _now(state).date())
-    free = await _free(state, wanted)
-    if not free:
-        raise ToolRefused(await _why_none(state, wanted))
-    slots = _selected(free, _minutes(near))
+    wanted = day_meant(day, here(state).date())
+    with speakable(state):
+        free = await _free(state, [wanted])
+        if not free:
+            raise ToolRefused(await _why_none(state, wanted))
+    slots = _selected(free, _minutes(state, wanted, near))
     state.offered.update((slot.id, slot) for slot in slots)
     return json.dumps(
         {
@@ -62,11 +62,14 @@ async def find_slots(ctx: RunContext[CallState], day: str, near: str = "") -> st
 
 
 @function_tool
-@guarded
+@guarded(effect=True)
 async def book_appointment(
     ctx: RunContext[CallState], slot_id: str, name: str, phone: str = ""
 ) -> str:
-    """Book a time that the caller has agreed to. Then tell them the day, time and reference.
+    """Book a time that the caller has chosen. Then tell them the day, time and reference.
+
+    Call it once they have chosen: the time is kept for them from then on. The first answer says
+    what to read back; when they agree to it, call it again with the same arguments.
 
     Args:
         slot_id: A slot_id that find_slots returned during this call.
@@ -75,54 +78,76 @@ async def book_appointment(
             from.
     """
     state = ctx.userdata
-    slot = state.offered.get(slot_id)
-    if slot is None:
-        raise ToolRefused("No such slot was offered. Call find_slots, then use one of its ids.")
-    wish = Reservation(
-        slot=slot,
-        name=_name(name),
-        phone=_phone(phone, state),
-        call_id=state.leg.call_id,
-        key=f"{state.leg.call_id}:{ctx.function_call.call_id}",
-    )
-    if slot.starts_at <= _now(state):
-        raise ToolRefused(f"That time has passed. {await _alternatives(state, slot)}")
-    with _calendar_of(state) as book:
-        appointment = await book.reserve(wish, now=state.clock.now())
-    if appointment is None:
-        raise ToolRefused(
-            f"{spoken_moment(slot.starts_at)} has just been taken. "
-            f"{await _alternatives(state, slot)}"
-        )
+    wish = _wish(ctx, slot_id, name, phone)
+    with speakable(state):
+        booked = await AppointmentBook(state.store, state.business).find(wish)
+        if booked is None:
+            entry = _entry(state, wish)
+            await _keep(state, wish.slot, entry)
+            await _confirm(ctx, wish, said_number=bool(phone.strip()))
+            booked = await (await calendar_of(state)).put(
+                entry,
+                lambda: AppointmentBook(state.store, state.business).reserve(
+                    wish, now=state.clock.now()
+                ),
+            )
+        if booked is None:
+            raise ToolRefused(await _has_been_taken(state, wish.slot))
     return json.dumps(
         {
-            "reference": appointment.reference,
-            "spoken": spoken_moment(appointment.starts_at.astimezone(state.business.time_zone)),
-            "name": appointment.name,
+            "reference": booked.reference,
+            "spoken": spoken_moment(booked.starts_at.astimezone(state.business.time_zone)),
+            "name": booked.name,
         },
         ensure_ascii=False,
     )
 
 
-def _now(state: CallState) -> datetime:
-    return state.clock.now().astimezone(state.business.time_zone)
+def _wish(ctx: RunContext[CallState], slot_id: str, name: str, phone: str) -> Reservation:
+    state = ctx.userdata
+    slot = state.offered.get(slot_id)
+    if slot is None:
+        raise ToolRefused("No such slot was offered. Call find_slots, then use one of its ids.")
+    return Reservation(
+        slot=slot,
+        name=name_given(name),
+        phone=number_given(phone, state) if phone.strip() else state.leg.caller,
+        call_id=state.leg.call_id,
+        key=effect_key(ctx),
+    )
 
 
-@contextmanager
-def _calendar_of(state: CallState) -> Iterator[AppointmentBook]:
-    """Yield the appointment book; while it cannot be reached the caller is not left to wonder."""
-    try:
-        yield AppointmentBook(state.store, state.business)
-    except StoreError as error:
-        logger.warning("call %s: no calendar: %s", state.leg.call_id, error)
-        raise ToolRefused(
-            "The calendar cannot be reached right now. Say so, and offer to take a message."
-        ) from error
+def _entry(state: CallState, wish: Reservation) -> Entry:
+    slot = wish.slot
+    return Entry(
+        id=entry_id(state.business.slug, wish.call_id, slot.id, wish.name.casefold()),
+        title=f"Appointment: {wish.name}",
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        notes=f"Phone: {wish.phone}" if wish.phone else "",
+    )
 
 
-def _minutes(near: str) -> int | None:
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})", near.strip(), re.ASCII)
-    return int(match[1]) * 60 + int(match[2]) if match else None
+async def _keep(state: CallState, slot: Slot, entry: Entry) -> None:
+    """Keep a slot for this call until the caller has agreed, or refuse it."""
+    if slot.starts_at <= here(state):
+        raise ToolRefused(f"That time has passed. {await _alternatives(state, slot)}")
+    if not await (await calendar_of(state)).hold(entry):
+        raise ToolRefused(await _has_been_taken(state, slot))
+
+
+async def _confirm(ctx: RunContext[CallState], wish: Reservation, *, said_number: bool) -> None:
+    """Let nothing be booked that the caller has not heard; their own number they need not hear."""
+    moment = f"an appointment on {spoken_moment(wish.slot.starts_at)} for {wish.name}"
+    number = [Phone(wish.phone)] if said_number and wish.phone else []
+    await require_confirmed(ctx, moment, Moment(wish.slot.starts_at), Name(wish.name), *number)
+
+
+def _minutes(state: CallState, day: date, near: str) -> int | None:
+    if not near.strip():
+        return None
+    time = time_meant(near, hours_on(state.business, day))
+    return time.hour * 60 + time.minute
 
 
 def _selected(free: list[Slot], near: int | None) -> list[Slot]:
@@ -139,18 +164,21 @@ def _selected(free: list[Slot], near: int | None) -> list[Slot]:
     return sorted(sorted(free, key=distance)[:SLOTS_OFFERED], key=lambda slot: slot.starts_at)
 
 
-async def _free(state: CallState, day: date) -> list[Slot]:
-    now = _now(state)
-    ahead = [slot for slot in slots_of(state.business, day) if slot.starts_at > now]
-    with _calendar_of(state) as book:
-        return await book.free(ahead)
+async def _free(state: CallState, days: Iterable[date]) -> list[Slot]:
+    """Return the slots of some days in a row that can still be had, in order."""
+    now = here(state)
+    ahead = [slot for day in days for slot in slots_of(state.business, day) if slot.starts_at > now]
+    if not ahead:
+        return []
+    taken = await (await calendar_of(state)).taken(Span(ahead[0].starts_at, ahead[-1].ends_at))
+    return [slot for slot in ahead if not any(overlap(slot, span) for span in taken)]
 
 
 async def _why_none(state: CallState, day: date) -> str:
     open_at_all = any(True for _ in slots_of(state.business, day))
     if not open_at_all:
         why = f"We are closed on {spoken_day(day)}."
-    elif day == _now(state).date():
+    elif day == here(state).date():
         why = "No times are left today."
     else:
         why = f"{spoken_day(day)} is fully booked."
@@ -163,46 +191,24 @@ async def _why_none(state: CallState, day: date) -> str:
 
 async def _next_free_day(state: CallState, day: date) -> date | None:
     days = (day + timedelta(days=count) for count in range(1, HORIZON_DAYS))
-    for later in (later for later in days if any(True for _ in slots_of(state.business, later))):
-        if await _free(state, later):
-            return later
+    while some := list(islice(days, _DAYS_AT_A_TIME)):
+        if free := await _free(state, some):
+            return free[0].starts_at.date()
     return None
+
+
+async def _has_been_taken(state: CallState, slot: Slot) -> str:
+    return (
+        f"{spoken_moment(slot.starts_at)} has just been taken. {await _alternatives(state, slot)}"
+    )
 
 
 async def _alternatives(state: CallState, slot: Slot) -> str:
     day = slot.starts_at.date()
-    free = await _free(state, day)
+    free = await _free(state, [day])
     if not free:
         return await _why_none(state, day)
-    near = slot.starts_at.hour * 60 + slot.starts_at.minute
-    slots = _selected(free, near)
+    slots = _selected(free, slot.starts_at.hour * 60 + slot.starts_at.minute)
     state.offered.update((other.id, other) for other in slots)
     times = listed([f"{spoken_time(other.starts_at)} (slot_id {other.id})" for other in slots])
     return f"Still free on {spoken_day(day)}: {times}."
-
-
-def _name(text: str) -> str:
-    printable = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
-    name = " ".join(printable.split())
-    if not any(character.isalpha() for character in name):
-        raise ToolRefused("The name is missing. Ask the caller for it.")
-    if len(name) > LONGEST_NAME:
-        raise ToolRefused("The name is too long. Ask for first and last name only.")
-    return name
-
-
-def _phone(text: str, state: CallState) -> str | None:
-    """Return the number in E.164; without its country's code it is one of the line's country."""
-    if not text.strip():
-        return state.leg.caller
-    home = phonenumbers.parse(state.line.number)
-    try:
-        number = phonenumbers.parse(text, phonenumbers.region_code_for_number(home))
-    except phonenumbers.NumberParseException:
-        number = phonenumbers.PhoneNumber()
-    full = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not phonenumbers.is_possible_number(number) or e164(full) is None:
-        raise ToolRefused(
-            "That phone number is not complete. Ask the caller to say it again, digit by digit."
-        )
-    return full

@@ -8,8 +8,9 @@ from livekit.agents import RunContext, function_tool
 
 from thirdring.hours import holidays_between
 from thirdring.state import CallState
-from tools.refusal import guarded
+from tools.guard import guarded
 from tools.spoken import spoken_holiday, spoken_hours
+from tools.times import here
 
 __all__ = ["opening_hours"]
 
@@ -21,6 +22,6 @@ _AHEAD = timedelta(days=14)
 async def opening_hours(ctx: RunContext[CallState]) -> str:
     """Get the opening hours of every day of the week, and the holidays that are near."""
     state = ctx.userdata
-    today = state.clock.now().astimezone(state.business.time_zone).date()
+    today = here(state).date()
     near = holidays_between(state.business, today, today + _AHEAD)
     return " ".join([spoken_hours(state.business), *map(spoken_holiday, near)])

@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from thirdring.errors import ToolRefused
 from thirdring.hours import hours_on
 from thirdring.settings import Business, OpeningHours
+from thirdring.state import CallState
 from tools.days import day_in, day_meant
 from tools.spoken import spoken_day, spoken_time
 
-__all__ = ["moment_meant", "moment_on", "time_meant"]
+__all__ = ["here", "moment_meant", "moment_on", "time_meant"]
 
 _HOURS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
           "eleven", "twelve")  # fmt: skip
@@ -34,6 +35,11 @@ _IDLE = re.compile(r"\b(?:at|around|about|by|on|for|please|o'clock)\b|,")
 _WAIT = re.compile(r"in (?P<count>\d{1,3}|an?|half an|two|three) (?P<unit>minute|hour)s?")
 
 _ASK = "Ask the caller at what time, and whether in the morning or in the afternoon."
+
+
+def here(state: CallState) -> datetime:
+    """Return what time it is where the business is."""
+    return state.clock.now().astimezone(state.business.time_zone)
 
 
 def time_meant(text: str, hours: Sequence[OpeningHours]) -> time:
@@ -77,11 +83,11 @@ def moment_meant(text: str, now: datetime, business: Business) -> datetime:
     Raises:
         ToolRefused: It means no moment, several, or one that has passed.
     """
-    here = now.astimezone(business.time_zone)
+    today = now.astimezone(business.time_zone).date()
     if wait := _WAIT.fullmatch(_plain(text)):
         return (now + _duration(wait)).astimezone(business.time_zone)
-    named, rest = day_in(text, here.date())
-    day = here.date() if named is None else day_meant(text, here.date())
+    named, rest = day_in(text, today)
+    day = today if named is None else day_meant(text, today)
     rest = f"{rest} tonight" if "tonight" in text.lower() else rest
     moment = moment_on(day, time_meant(rest, hours_on(business, day)), business)
     if moment <= now:

@@ -14,6 +14,7 @@ from livekit.agents.voice.run_result import RunResult
 
 from tests.peers.scripted_llm import Call, ScriptedLLM
 from tests.samples import LINE, SetClock, business, opened
+from thirdring.calls import Role, Turn
 from thirdring.state import CallState
 from thirdring.store import Store
 
@@ -43,6 +44,20 @@ class Conversation:
         item = outputs[0].item
         return f"REFUSED: {item.output}" if item.is_error else item.output
 
+    def hear(self, role: Role, text: str) -> None:
+        """Let somebody have said something."""
+        turns, now = self.state.conversation.turns, self.clock.now()
+        turns.append(Turn(id=f"t{len(turns)}", role=role, text=text, started_at=now, ended_at=now))
+
+    async def agreed(self, tool: str, /, tool_call: str | None = None, **arguments: object) -> str:
+        """Return the result of a tool once the agent has read back what it asked for."""
+        first = await self.use(tool, tool_call, **arguments)
+        if not first.startswith("REFUSED: Not done yet. Read this back"):
+            return first
+        self.hear(Role.AGENT, first.split(": ", 2)[2].split(". When they agree")[0] + "?")
+        self.hear(Role.CALLER, "Yes, that's right.")
+        return await self.use(tool, tool_call, **arguments)
+
     async def offered(self, day: str) -> list[str]:
         """Return the ids of the slots that are offered on a day."""
         found = json.loads(await self.use("find_slots", day=day))
@@ -62,6 +77,6 @@ async def calling(
         clock=SetClock(FRIDAY_NOON),
     )
     session = AgentSession(llm=ScriptedLLM(), userdata=state)
-    async with session:
+    async with state.resources, session:
         await session.start(Agent(instructions="", tools=list(tools)))
         yield Conversation(state, session)

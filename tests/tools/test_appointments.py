@@ -13,7 +13,9 @@ from livekit.agents.llm.utils import build_legacy_openai_schema
 
 from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
 from tests.samples import SetClock, business
+from thirdring.calls import Role
 from thirdring.store import Store
+from thirdring.store.agenda import HOLD
 from thirdring.store.appointments import AppointmentBook, Reservation, slots_of
 from thirdring.store.sqlite import SqliteStore
 from tools.appointments import book_appointment, find_slots
@@ -162,7 +164,7 @@ async def test_the_last_slot_of_a_day_is_taken(call: Conversation, store: Store)
 async def test_an_offered_time_is_booked(call: Conversation, store: Store) -> None:
     """The patient gets a reference, and the slot is gone."""
     slot, *_ = await call.offered("tuesday")
-    booked = await call.use("book_appointment", slot_id=slot, name=" Ada\n Byron ")
+    booked = await call.agreed("book_appointment", slot_id=slot, name=" Ada\n Byron ")
     assert json.loads(booked) == {
         "reference": "RC-1001",
         "spoken": "Tuesday, November 24 at 9 AM",
@@ -178,11 +180,56 @@ async def test_booking_again_is_the_same_booking(call: Conversation, store: Stor
     slot, other, *_ = await call.offered("tuesday")
     wishes = [("f1", slot, "Ada Byron"), ("f1", other, "Ada Byron"), ("f2", slot, "ada byron")]
     answers = {
-        await call.use("book_appointment", tool_call, slot_id=wanted, name=name)
+        await call.agreed("book_appointment", tool_call, slot_id=wanted, name=name)
         for tool_call, wanted, name in wishes
     }
     assert len(answers) == 1
     assert len(await AppointmentBook(store, business()).of_call("call-1")) == 1
+
+
+async def test_nothing_is_booked_before_the_caller_agrees(call: Conversation, store: Store) -> None:
+    """The first answer says what to read back, with a number only if the caller gave one."""
+    slot, *_ = await call.offered("tuesday")
+    wish = {"slot_id": slot, "name": "Ada Byron", "phone": "202-555-0142"}
+    answer = await call.use("book_appointment", **wish)
+    assert answer.startswith(
+        "REFUSED: Not done yet. Read this back and ask whether it is right: "
+        "an appointment on Tuesday, November 24 at 9 AM for Ada Byron"
+    )
+    assert "0142" in answer.replace(" ", "")
+    call.hear(Role.AGENT, "Tuesday, November 24 at 9 AM for Ada Byron, 202 555 0143?")
+    call.hear(Role.CALLER, "Yes.")
+    assert (await call.use("book_appointment", **wish)).startswith("REFUSED: Not done yet.")
+    assert await AppointmentBook(store, business()).of_call("call-1") == []
+
+
+async def test_a_chosen_slot_is_kept_until_the_caller_agrees(
+    call: Conversation, store: Store
+) -> None:
+    """Nobody else is promised it meanwhile, nor offered it; after three minutes they are."""
+    slot, *_ = await call.offered("tuesday")
+    async with calling(store, TOOLS, "call-2") as rival:
+        assert slot in await rival.offered("tuesday")
+        await call.use("book_appointment", slot_id=slot, name="Ada Byron")
+        taken = await rival.agreed("book_appointment", slot_id=slot, name="Bob Smith")
+        assert "9 AM has just been taken" in taken
+        assert slot not in await rival.offered("tuesday")
+        assert isinstance(rival.clock, SetClock)
+        rival.clock.moment += HOLD
+        assert "RC-1001" in await rival.agreed("book_appointment", slot_id=slot, name="Bob Smith")
+    answer = await call.agreed("book_appointment", slot_id=slot, name="Ada Byron")
+    assert "has just been taken" in answer
+
+
+async def test_a_call_keeps_one_slot_at_a_time(call: Conversation, store: Store) -> None:
+    """A caller who changes their mind gives back the first."""
+    first, second, *_ = await call.offered("tuesday")
+    for slot in (first, second):
+        await call.use("book_appointment", slot_id=slot, name="Ada Byron")
+    async with calling(store, TOOLS, "call-2") as rival:
+        offered = await rival.offered("tuesday")
+    assert first in offered
+    assert second not in offered
 
 
 async def test_an_invented_slot_is_refused(call: Conversation) -> None:
@@ -196,14 +243,14 @@ async def test_a_taken_slot_is_refused_with_others(call: Conversation, store: St
     slot, *_ = await call.offered("tuesday")
     async with calling(store, TOOLS, "call-2") as rival:
         await rival.offered("tuesday")
-        await rival.use("book_appointment", slot_id=slot, name="Ada Byron")
+        await rival.agreed("book_appointment", slot_id=slot, name="Ada Byron")
     answer = await call.use("book_appointment", slot_id=slot, name="Ada Byron")
     assert answer == (
         "REFUSED: Tuesday, November 24 at 9 AM has just been taken. Still free on Tuesday, "
         "November 24: 9:30 AM (slot_id s_20261124_0930), 10 AM (slot_id s_20261124_1000), "
         "10:30 AM (slot_id s_20261124_1030) and 11 AM (slot_id s_20261124_1100)."
     )
-    again = await call.use("book_appointment", slot_id="s_20261124_0930", name="Ada")
+    again = await call.agreed("book_appointment", slot_id="s_20261124_0930", name="Ada")
     assert json.loads(again)["reference"] == "RC-1002"
 
 
@@ -224,15 +271,14 @@ async def test_a_time_that_has_passed_is_refused(call: Conversation) -> None:
         ("202-555-0142", "+12025550142"),
         ("+44 20 7946 0958", "+442079460958"),
         ("  ", "+12025550199"),
-        (None, "+12025550199"),
     ],
 )
 async def test_phone_numbers_become_e164(
-    call: Conversation, store: Store, said: str | None, phone: str
+    call: Conversation, store: Store, said: str, phone: str
 ) -> None:
     """A national number is one of the line's country; none at all is the caller's own."""
     slot, *_ = await call.offered("tuesday")
-    await call.use("book_appointment", slot_id=slot, name="Ada", phone=said)
+    await call.agreed("book_appointment", slot_id=slot, name="Ada", phone=said)
     (appointment,) = await AppointmentBook(store, business()).of_call("call-1")
     assert appointment.phone == phone
 
@@ -241,7 +287,7 @@ async def test_phone_numbers_become_e164(
     ("name", "phone", "reason"),
     [
         ("", "", "The name is missing"),
-        ("12 \x00 ;", "", "The name is missing"),
+        ("12 ;", "", "The name is missing"),
         ("x" * 101, "", "The name is too long"),
         ("Ada", "555", "That phone number is not complete"),
         ("Ada", "call me", "That phone number is not complete"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from thirdring.hours import hours_on
 from thirdring.settings import Business, OpeningHours
+from thirdring.store import agenda
 from thirdring.store.store import Connection, Row, Store, from_text, to_text
 
 __all__ = ["Appointment", "AppointmentBook", "Reservation", "Slot", "slots_of"]
@@ -91,35 +92,17 @@ class AppointmentBook:
         self._store = store
         self._business = business
 
-    async def free(self, slots: Iterable[Slot]) -> list[Slot]:
-        """Return those of `slots` (in order of time) that nobody has."""
-        wanted = list(slots)
-        if not wanted:
-            return []
-        bounds = (self._business.slug, to_text(wanted[-1].ends_at), to_text(wanted[0].starts_at))
-        taken = await self._store.read(
-            lambda connection: [
-                (from_text(row["starts_at"]), from_text(row["ends_at"]))
-                for row in connection.execute(
-                    "SELECT starts_at, ends_at FROM appointments"
-                    " WHERE business = ? AND starts_at < ? AND ends_at > ?",
-                    bounds,
-                )
-            ]
-        )
-        return [
-            slot
-            for slot in wanted
-            if not any(starts < slot.ends_at and ends > slot.starts_at for starts, ends in taken)
-        ]
-
     async def reserve(self, wish: Reservation, *, now: datetime) -> Appointment | None:
-        """Reserve a slot, or return None when it is someone else's.
+        """Reserve a slot, or return None when it is someone else's, or kept for someone else.
 
         Asking again, by the same tool call or by the same call for the same slot and name,
         returns the appointment that was made the first time.
         """
         return await self._store.write(lambda connection: self._reserve(connection, wish, now))
+
+    async def find(self, wish: Reservation) -> Appointment | None:
+        """Return the appointment that `reserve` would return without making one."""
+        return await self._store.read(lambda connection: self._find(connection, wish))
 
     async def of_call(self, call_id: str) -> list[Appointment]:
         """Return what was booked during a call, in order of time."""
@@ -138,19 +121,13 @@ class AppointmentBook:
         self, connection: Connection, wish: Reservation, now: datetime
     ) -> Appointment | None:
         business = self._business.slug
-        connection.lock(f"appointments of {business}")
-        same = connection.execute(
-            "SELECT * FROM appointments WHERE idempotency_key = ?", (wish.key,)
-        ).fetchone()
+        agenda.lock(connection, business)
+        same = self._find(connection, wish)
         if same is not None:
-            return _appointment(same)
-        taken = connection.execute(
-            "SELECT * FROM appointments WHERE business = ? AND starts_at < ? AND ends_at > ?",
-            (business, to_text(wish.slot.ends_at), to_text(wish.slot.starts_at)),
-        ).fetchone()
-        if taken is not None:
-            appointment = _appointment(taken)
-            return appointment if _is_the_same(appointment, wish) else None
+            return same
+        if agenda.taken(connection, business, wish.slot, call_id=wish.call_id, now=now):
+            return None
+        agenda.release(connection, business, wish.call_id)
         connection.execute(
             "INSERT INTO appointments (business, starts_at, ends_at, reference, patient_name,"
             " patient_phone, call_id, idempotency_key, booked_at)"
@@ -173,6 +150,16 @@ class AppointmentBook:
         assert booked is not None
         return _appointment(booked)
 
+    def _find(self, connection: Connection, wish: Reservation) -> Appointment | None:
+        rows = connection.execute(
+            "SELECT * FROM appointments WHERE idempotency_key = ?"
+            " OR business = ? AND starts_at = ? AND call_id = ?",
+            (wish.key, self._business.slug, to_text(wish.slot.starts_at), wish.call_id),
+        ).fetchall()
+        same = [row for row in rows if row["idempotency_key"] == wish.key]
+        known = [_appointment(row) for row in same or rows]
+        return next((each for each in known if same or _is_the_same(each, wish)), None)
+
     def _next_reference(self, connection: Connection) -> str:
         row = connection.execute(
             "INSERT INTO reference_numbers (business, last) VALUES (?, ?) ON CONFLICT (business)"
@@ -194,11 +181,7 @@ def _initials(business: Business) -> str:
 
 
 def _is_the_same(appointment: Appointment, wish: Reservation) -> bool:
-    return (
-        appointment.call_id == wish.call_id
-        and appointment.starts_at == wish.slot.starts_at
-        and appointment.name.casefold() == wish.name.casefold()
-    )
+    return appointment.name.casefold() == wish.name.casefold()
 
 
 def _appointment(row: Row) -> Appointment:
