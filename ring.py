@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -382,6 +383,12 @@ def chaos(
     console = Console(highlight=False)
     done = run(_home(), console, seed=seed, quick=quick, json_file=json_file)
     raise typer.Exit(asyncio.run(done))
+
+
+with suppress(ModuleNotFoundError):  # the image that serves calls holds nothing of `local`
+    from local.studio.commands import add_to
+
+    add_to(app)
 
 
 if __name__ == "__main__":
