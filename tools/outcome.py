@@ -1,23 +1,36 @@
-"""A tool that fills in what a call leaves behind, made from the outcome of its workflow."""
+"""Tools that fill in what a call leaves behind, made from the outcome of its workflow."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar
 
 from livekit.agents import RunContext, function_tool
-from livekit.agents.llm import RawFunctionTool
+from livekit.agents.llm import FunctionTool, RawFunctionTool
 from pydantic import JsonValue
 
 from thirdring.errors import ToolRefused
 from thirdring.outcome import Outcome
 from thirdring.state import CallState
-from tools.refusal import guarded
+from tools.guard import guarded
 
-__all__ = ["known", "noting", "result"]
+__all__ = ["filling", "known", "noting", "result"]
+
+Told: TypeAlias = dict[str, JsonValue]
+_Kind = TypeVar("_Kind", bound=Outcome)
 
 
-def noting(kind: type[Outcome], *, name: str, description: str) -> RawFunctionTool[..., Any]:
+def noting(
+    kind: type[_Kind],
+    *,
+    name: str,
+    description: str,
+    own: tuple[str, ...] = (),
+    amend: Callable[[CallState, Told], Told] | None = None,
+    after: Callable[[CallState, _Kind], Awaitable[None]] | None = None,
+) -> RawFunctionTool[..., Any]:
     """Return a tool with one optional argument for each field of an outcome.
 
     Its result says all that is known by now, so that nothing is asked twice, and what is missing.
@@ -25,21 +38,50 @@ def noting(kind: type[Outcome], *, name: str, description: str) -> RawFunctionTo
     Args:
         kind: The outcome of the workflow that has this tool.
         description: For the model: when to call it.
+        own: Fields that code fills in, never the model.
+        amend: Gets what the model gave and returns what is noted.
+        after: Called with what is known once it is noted.
     """
+    fields = [field for field in kind.model_fields if field not in own]
 
     @guarded
-    async def note(ctx: RunContext[CallState], raw_arguments: dict[str, JsonValue]) -> str:
-        told = {key: value for key, value in raw_arguments.items() if value is not None}
-        unknown = sorted(told.keys() - kind.model_fields.keys())
+    async def note(ctx: RunContext[CallState], raw_arguments: Told) -> str:
+        state = ctx.userdata
+        told: Told = {key: value for key, value in raw_arguments.items() if value is not None}
+        unknown = sorted(told.keys() - set(fields))
         if unknown:
-            fields = ", ".join(kind.model_fields)
-            raise ToolRefused(f"There is no {unknown[0][:40]!r} to note, only {fields}.")
+            what = f"There is no {unknown[0][:40]!r} to note, only {', '.join(fields)}."
+            raise ToolRefused(what)
         if not told:
             raise ToolRefused("Nothing was given to note.")
-        return result(ctx.userdata.outcome.fill(**told))
+        noted = state.outcome.fill(**(told if amend is None else amend(state, told)))
+        if after is not None and isinstance(noted, kind):
+            await after(state, noted)
+        return result(noted)
 
-    schema = {"name": name, "description": description, "parameters": _parameters(kind)}
+    schema = {"name": name, "description": description, "parameters": _parameters(kind, fields)}
     return function_tool(note, raw_schema=schema)
+
+
+def filling(
+    tool: FunctionTool[..., Any], kind: type[_Kind], fields: Callable[[_Kind, Any], Told]
+) -> FunctionTool[..., Any]:
+    """Return a tool whose results are noted in the outcome, which no model has to be trusted with.
+
+    Args:
+        kind: The outcome of the workflow that has this tool.
+        fields: Gets what is known and the result, parsed when it is JSON; returns what is noted.
+    """
+
+    @wraps(tool)
+    async def noted(ctx: RunContext[CallState], *args: object, **kwargs: object) -> str:
+        text = str(await tool(ctx, *args, **kwargs))
+        sheet = ctx.userdata.outcome
+        if isinstance(sheet.value, kind):
+            sheet.fill(**fields(sheet.value, _parsed(text)))
+        return text
+
+    return FunctionTool(noted, tool.info)
 
 
 def result(outcome: Outcome) -> str:
@@ -47,20 +89,27 @@ def result(outcome: Outcome) -> str:
     return json.dumps({"known": known(outcome), "missing": outcome.missing()}, ensure_ascii=False)
 
 
-def known(outcome: Outcome) -> dict[str, JsonValue]:
+def known(outcome: Outcome) -> Told:
     """Return the fields that say something."""
-    fields: dict[str, JsonValue] = outcome.model_dump(mode="json", exclude_defaults=True)
+    fields: Told = outcome.model_dump(mode="json", exclude_defaults=True)
     return fields
 
 
-def _parameters(kind: type[Outcome]) -> dict[str, Any]:
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _parameters(kind: type[Outcome], fields: list[str]) -> dict[str, Any]:
     schema = kind.model_json_schema()
-    properties = {name: _plain(field) for name, field in schema["properties"].items()}
+    properties = {name: _plain(schema["properties"][name]) for name in fields}
     parameters = {"type": "object", "properties": properties, "additionalProperties": False}
     return parameters | {key: schema[key] for key in ("$defs",) if key in schema}
 
 
-def _plain(field: dict[str, Any]) -> dict[str, Any]:
+def _plain(field: Mapping[str, Any]) -> dict[str, Any]:
     """Return a field's schema without what the model need not read: its default, `null`."""
     kept = {key: value for key, value in field.items() if key not in ("default", "title")}
     choices = [choice for choice in kept.get("anyOf", ()) if choice != {"type": "null"}]

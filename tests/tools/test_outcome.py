@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from livekit.agents import Agent, AgentSession
+from livekit.agents import Agent, AgentSession, RunContext, function_tool
+from livekit.agents.llm import Tool
+from livekit.agents.llm.utils import build_legacy_openai_schema
 from livekit.agents.voice.run_result import RunResult
 from pydantic import Field
 
@@ -17,7 +20,8 @@ from tests.samples import LINE, business, opened
 from thirdring.outcome import Outcome, OutcomeSheet
 from thirdring.state import CallState
 from thirdring.store.sqlite import SqliteStore
-from tools.outcome import noting
+from tools.guard import guarded
+from tools.outcome import filling, noting
 
 
 class Colour(StrEnum):
@@ -35,7 +39,8 @@ class Order(Outcome):
 
 note_order = noting(Order, name="note_order", description="Note what the caller orders.")
 
-Use = Callable[..., Any]
+Use = Callable[..., Awaitable[tuple[str, bool]]]
+Ask = Callable[..., Awaitable[tuple[str, bool]]]
 
 
 @pytest.fixture
@@ -44,26 +49,35 @@ def noted() -> list[Outcome]:
 
 
 @pytest.fixture
-async def use(tmp_path: Path, noted: list[Outcome]) -> AsyncIterator[Use]:
-    """Let the model call the tool; what it hears, and whether as an error."""
-    async with SqliteStore(tmp_path / "store.db") as store:
+async def call(tmp_path: Path, noted: list[Outcome]) -> AsyncIterator[Ask]:
+    """Let the model call a tool; what it hears, and whether as an error."""
+    async with SqliteStore(tmp_path / "store.db") as store, AsyncExitStack() as sessions:
         sheet = OutcomeSheet(Order, noted.append)
         state = CallState(
             business=business(), line=LINE, leg=opened().leg, store=store, outcome=sheet
         )
-        model = ScriptedLLM()
-        session = AgentSession(llm=model, userdata=state)
 
-        async def call(**arguments: object) -> tuple[str, bool]:
-            model.script.append(Call("note_order", arguments))
+        async def called(tool: Tool, **arguments: object) -> tuple[str, bool]:
+            model = ScriptedLLM()
+            session = await sessions.enter_async_context(AgentSession(llm=model, userdata=state))
+            await session.start(Agent(instructions="", tools=[tool]))
+            model.script.append(Call(tool.id, arguments))
             async with asyncio.timeout(20):
                 result: RunResult[object] = await session.run(user_input="...")
             (output,) = [e.item for e in result.events if e.type == "function_call_output"]
             return output.output, output.is_error
 
-        async with session:
-            await session.start(Agent(instructions="", tools=[note_order]))
-            yield call
+        yield called
+
+
+@pytest.fixture
+def use(call: Ask) -> Use:
+    """Let the model note an order."""
+
+    async def used(**arguments: object) -> tuple[str, bool]:
+        return await call(note_order, **arguments)
+
+    return used
 
 
 def test_the_model_reads_a_property_for_each_field() -> None:
@@ -105,11 +119,11 @@ async def test_what_was_not_said_changes_nothing(use: Use, noted: list[Outcome])
     ("arguments", "why"),
     [
         ({"price": "12"}, "There is no 'price' to note, only item, colour, pieces."),
-        ({"x" * 100_000: "1"}, "There is no 'xxx"),
+        ({"x" * 1_000: "1"}, "There is no 'xxx"),
         ({"colour": "green"}, "colour: Input should be 'red' or 'blue'"),
         ({"pieces": -1}, "pieces: Input should be greater than or equal to 0"),
         ({"pieces": "many"}, "pieces: Input should be a valid integer"),
-        ({"item": "y" * 100_000}, "item: String should have at most 20 characters"),
+        ({"item": "y" * 1_000}, "item: String should have at most 20 characters"),
         ({"item": ["a lamp"]}, "item: Input should be a valid string"),
         ({}, "Nothing was given to note."),
     ],
@@ -122,3 +136,75 @@ async def test_what_does_not_fit_is_refused(
     assert (refused, noted) == (True, [])
     assert text.startswith(why)
     assert len(text) < 200
+
+
+@function_tool
+@guarded
+async def price(ctx: RunContext[CallState], item: str) -> str:
+    """Say what something costs.
+
+    Args:
+        item: What it is.
+    """
+    return json.dumps({"pieces": len(item)}) if item != "nothing" else "Out of stock."
+
+
+def counted(before: Order, told: Any) -> dict[str, Any]:
+    if isinstance(told, str):
+        return {"item": told}
+    return {"pieces": before.pieces + told["pieces"]}
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [("lamp", Order(pieces=4)), ("nothing", Order(item="Out of stock."))],
+)
+async def test_a_result_is_noted_without_the_model(
+    call: Ask, noted: list[Outcome], item: str, expected: Order
+) -> None:
+    """What code found out is noted by code; a text as it is, JSON as what it says."""
+    tool = filling(price, Order, counted)
+    text, _ = await call(tool, item=item)
+    assert text == ('{"pieces": 4}' if item == "lamp" else "Out of stock.")
+    assert noted == [expected]
+
+
+async def test_a_refusal_is_not_noted(call: Ask, noted: list[Outcome]) -> None:
+    """Nothing came of it."""
+    _, refused = await call(filling(price, Order, counted), item=7)
+    assert (refused, noted) == (True, [])
+
+
+def test_a_tool_that_fills_is_offered_as_it_was() -> None:
+    """Name, description and arguments are those of the tool."""
+    tool = filling(price, Order, counted)
+    assert build_legacy_openai_schema(tool) == build_legacy_openai_schema(price)
+
+
+async def test_what_code_fills_in_is_not_for_the_model(call: Ask, noted: list[Outcome]) -> None:
+    """It is neither offered nor taken."""
+    tool = noting(Order, name="note", description="Note it.", own=("pieces",))
+    assert list(tool.info.raw_schema["parameters"]["properties"]) == ["item", "colour"]
+    assert await call(tool, pieces=2) == (
+        "There is no 'pieces' to note, only item, colour.",
+        True,
+    )
+    assert noted == []
+
+
+async def test_what_is_noted_may_be_amended_and_followed(call: Ask, noted: list[Outcome]) -> None:
+    """A rule adds what the model left out; then somebody is told."""
+    told: list[Order] = []
+
+    async def tell(_state: CallState, order: Order) -> None:
+        told.append(order)
+
+    tool = noting(
+        Order,
+        name="note",
+        description="Note it.",
+        amend=lambda _state, given: {**given, "pieces": 1},
+        after=tell,
+    )
+    await call(tool, item="a lamp")
+    assert noted == told == [Order(item="a lamp", pieces=1)]
