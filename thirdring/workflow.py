@@ -17,6 +17,7 @@ from thirdring.agent_checks import mistakes
 from thirdring.errors import ConfigError, Problem
 from thirdring.outcome import Outcome
 from thirdring.prompts import PLACEHOLDER
+from thirdring.raw_tools import GUARDED
 
 __all__ = [
     "CALL_FACTS",
@@ -30,6 +31,7 @@ __all__ = [
     "fact_names",
     "handover_name",
     "instructions",
+    "tool_names",
 ]
 
 MAIN: Final = "main"
@@ -156,6 +158,12 @@ def fact_names(workflow: Workflow) -> frozenset[str]:
     """Return the facts that the texts of a workflow may use."""
     errand = workflow.errand.model_fields if workflow.errand is not None else ()
     return CALL_FACTS | frozenset(workflow.facts) | frozenset(errand)
+
+
+def tool_names(workflow: Workflow) -> tuple[str, ...]:
+    """Return the names of the tools of all agents of a workflow."""
+    parts = (workflow.tools, *(part.tools for part in workflow.agents))
+    return tuple(tool.info.name for tools in parts for tool in tools)
 
 
 def handover_name(name: str) -> str:
@@ -285,6 +293,9 @@ class _Folder:
             if not described(tool):
                 what = f"has {tool.info.name}, which does not say what it does"
                 yield self._field_problem("tools", what, "a docstring: the model reads it")
+            if not getattr(tool, GUARDED, False):
+                what = f"has {tool.info.name}, which nothing limits"
+                yield self._field_problem("tools", what, "`@guarded` below `@function_tool`")
         for one in mistakes(workflow, MAIN, _HANDOVER):
             yield self._field_problem(one.field, one.what, one.expected, agent=one.agent)
         for part in workflow.agents:

@@ -12,13 +12,16 @@ from thirdring.errors import ConfigError
 from thirdring.workflow import CALL_FACTS, discover, instructions
 
 CODE = '''\
-from livekit.agents import llm
+from livekit.agents import RunContext, llm
 
+from thirdring.state import CallState
 from thirdring.workflow import TurnTaking, Workflow
+from tools.guard import guarded
 
 
 @llm.function_tool
-async def end_call() -> str:
+@guarded
+async def end_call(ctx: RunContext[CallState]) -> str:
     """End the call."""
     return ""
 
@@ -124,19 +127,23 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
     ),
     "another name": (
         {"code": CODE.replace('"front_desk"', '"back_desk"')},
-        "front_desk/__init__.py:13:5 workflow.name: is 'back_desk', which is not the name",
+        "front_desk/__init__.py:16:5 workflow.name: is 'back_desk', which is not the name",
     ),
     "unknown fact in the greeting": (
         {"code": CODE.replace("business_name", "busines_name")},
-        "front_desk/__init__.py:17:5 workflow.greeting: uses the unknown fact 'busines_name'",
+        "front_desk/__init__.py:20:5 workflow.greeting: uses the unknown fact 'busines_name'",
+    ),
+    "tool without a guard": (
+        {"code": CODE.replace("@guarded\n", "")},
+        "front_desk/__init__.py:17:5 workflow.tools: has end_call, which nothing limits",
     ),
     "tool without a docstring": (
         {"code": CODE.replace('    """End the call."""\n', "")},
-        "front_desk/__init__.py:14:5 workflow.tools: has end_call, which does not say",
+        "front_desk/__init__.py:17:5 workflow.tools: has end_call, which does not say",
     ),
     "two tools with one name": (
         {"code": CODE.replace("(end_call,)", "(end_call, end_call)")},
-        "front_desk/__init__.py:15:5 workflow.tools: has two named end_call",
+        "front_desk/__init__.py:18:5 workflow.tools: has two named end_call",
     ),
     "an agent without instructions": (
         {"code": TWO_AGENTS, "bills": None},
@@ -148,19 +155,19 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
     ),
     "unknown agent": (
         {"code": TWO_AGENTS.replace('=("bills",)', '=("bills", "wills")'), "bills": "Bills."},
-        "front_desk/__init__.py:17:5 workflow.hands_over_to: names wills, which is no agent",
+        "front_desk/__init__.py:20:5 workflow.hands_over_to: names wills, which is no agent",
     ),
     "unknown agent of an agent": (
         {"code": TWO_AGENTS.replace('=("main",)', '=("maine",)'), "bills": "Bills."},
-        "front_desk/__init__.py:23:13 workflow.agents.bills.hands_over_to: names maine",
+        "front_desk/__init__.py:26:13 workflow.agents.bills.hands_over_to: names maine",
     ),
     "an agent that hands over to itself": (
         {"code": TWO_AGENTS.replace('=("main",)', '=("bills",)'), "bills": "Bills."},
-        "front_desk/__init__.py:23:13 workflow.agents.bills.hands_over_to: names bills, which is",
+        "front_desk/__init__.py:26:13 workflow.agents.bills.hands_over_to: names bills, which is",
     ),
     "an agent that nobody reaches": (
         {"code": TWO_AGENTS.replace('=("bills",)', "=()"), "bills": "Bills."},
-        "front_desk/__init__.py:20:13 workflow.agents.bills.name: is bills, which no agent",
+        "front_desk/__init__.py:23:13 workflow.agents.bills.name: is bills, which no agent",
     ),
     "an agent with two tools of one name": (
         {
@@ -169,19 +176,19 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
             ),
             "bills": "Bills.",
         },
-        "front_desk/__init__.py:22:13 workflow.agents.bills.tools: has two named end_call",
+        "front_desk/__init__.py:25:13 workflow.agents.bills.tools: has two named end_call",
     ),
     "unknown fact in an opening": (
         {"code": TWO_AGENTS.replace("from {{ parking", "from {{ barking"), "bills": "Bills."},
-        "front_desk/__init__.py:24:13 workflow.agents.bills.opening: uses the unknown fact",
+        "front_desk/__init__.py:27:13 workflow.agents.bills.opening: uses the unknown fact",
     ),
     "a tool with a name for handing over": (
         {"code": CODE.replace("end_call", "hand_over_to_bills")},
-        "front_desk/__init__.py:15:5 workflow.tools: has hand_over_to_bills, a name that is kept",
+        "front_desk/__init__.py:18:5 workflow.tools: has hand_over_to_bills, a name that is kept",
     ),
     "a value of the wrong type": (
         {"code": CODE.replace('("parking",)', "17")},
-        "front_desk/__init__.py:12:1 file: fails: ValidationError: 1 validation error for Workflow "
+        "front_desk/__init__.py:15:1 file: fails: ValidationError: 1 validation error for Workflow "
         "facts",
     ),
     "syntax": ({"code": "x = 1\ny = = 2\n"}, "front_desk/__init__.py:2:5 file: fails: SyntaxError"),
