@@ -22,6 +22,7 @@ from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.logs import mask_all_handlers
 from thirdring.store import open_store
+from tools.declared import declared_tools, require_installed
 
 if __name__ == "__main__" and "--help" in sys.argv:
     cli.run_app(AgentServer())
@@ -35,7 +36,8 @@ def _switchboard() -> answering.Switchboard:
     settings = config.load(path, workflows=workflows, environ=os.environ)
     here = home.Home.from_environment(os.environ).made()
     open_store(here, os.environ)  # to refuse a wrong address now, not a caller later
-    return answering.Switchboard(settings, workflows, here, SystemClock())
+    require_installed(settings)
+    return answering.Switchboard(settings, workflows, here, SystemClock(), declared_tools)
 
 
 def _require_sound() -> None:

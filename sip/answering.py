@@ -31,6 +31,7 @@ from thirdring.home import ATTRIBUTE, Home
 from thirdring.journal import Journal, Opened, Writer
 from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
+from thirdring.more_tools import Finding, MoreTools, none_found
 from thirdring.outcome import OutcomeSheet
 from thirdring.settings import Business, Line, Settings
 from thirdring.state import CallState
@@ -56,12 +57,17 @@ _FOLLOWER: Final = "follower"
 
 @dataclass(frozen=True)
 class Switchboard:
-    """What every call of a worker needs: who is served, what is said, where it is written."""
+    """What every call of a worker needs: who is served, what is said, where it is written.
+
+    Attributes:
+        more_tools: Finds what a business adds to the tools of a workflow.
+    """
 
     settings: Settings
     workflows: Mapping[str, Workflow]
     home: Home
     clock: Clock
+    more_tools: Finding = none_found
 
 
 class Typist(FarEnd, Protocol):
@@ -287,9 +293,11 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
         conversation=live.recorder.conversation,
         outcome=OutcomeSheet(route.workflow.outcome, live.outcome),
         resources=live.resources,
+        allowed_receivers=board.settings.allowed_receivers,
         errand=await errands.errand_of(store, route.business, route.workflow, leg, route.metadata),
         keypad=None if leg.kind is not LegKind.SIP else RoomKeypad(ctx.room),
     )
+    more = MoreTools(board.more_tools, state, workflow.tool_names(route.workflow))
     facts = facts_of(route.business, route.line, leg, route.metadata, now=board.clock.now())
     facts |= errands.errand_facts(route.workflow, route.business, state.errand)
 
@@ -298,7 +306,10 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
 
     name = errands.first_name(route.workflow, state.errand)
     filled = partial(prompts.fill, facts=facts)
-    agent = agents.first_agent(route.line, route.workflow, told, name=name, filled=filled)
+    await more.wait_a_moment()
+    agent = agents.first_agent(
+        route.line, route.workflow, told, name=name, filled=filled, more_tools=more.known
+    )
     agent_session = session.agent_session(
         route.line, route.workflow, state, text=typist is not None
     )
@@ -318,6 +329,7 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
         session_host=leg.kind is LegKind.CONSOLE,
         record=False,
     )
+    more.offer(agent)
     greeting = prompts.fill(route.line.greeting or route.workflow.greeting, facts)
     if greeting and name == workflow.MAIN:
         agent_session.generate_reply(instructions=f'Say exactly this, word for word: "{greeting}"')

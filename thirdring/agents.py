@@ -12,7 +12,7 @@ from livekit.agents.llm import ToolError
 from thirdring.session import PhoneAgent
 from thirdring.settings import Line
 from thirdring.state import CallState
-from thirdring.workflow import MAIN, AgentPart, Workflow, handover_name
+from thirdring.workflow import MAIN, AgentPart, Workflow, handover_name, tool_names
 
 __all__ = ["HANDOVERS", "first_agent"]
 
@@ -29,7 +29,7 @@ def first_agent(
     *,
     name: str = MAIN,
     filled: Callable[[str], str] = str,
-    more_tools: Sequence[llm.Tool | llm.Toolset] = (),
+    more_tools: Sequence[llm.RawFunctionTool[..., Any]] = (),
 ) -> PhoneAgent:
     """Return the agent that a call begins with; the others are made when it hands over to them.
 
@@ -38,9 +38,10 @@ def first_agent(
         told: From an agent's name to its instructions, placeholders filled.
         name: Another one than the workflow's first, on a call of its own.
         filled: Fills the placeholders of an opening.
-        more_tools: What the business adds to those of the workflow's first agent.
+        more_tools: What the business adds to those of the workflow's first agent; may grow. One
+            that has the name of a workflow's tool stands in for it.
     """
-    return _Cast(line, workflow, told, filled, tuple(more_tools)).agent(name)
+    return _Cast(line, workflow, told, filled, more_tools).agent(name)
 
 
 @dataclass
@@ -49,7 +50,7 @@ class _Cast:
     workflow: Workflow
     told: Callable[[str], str]
     filled: Callable[[str], str]
-    more_tools: tuple[llm.Tool | llm.Toolset, ...]
+    more_tools: Sequence[llm.RawFunctionTool[..., Any]]
     left: int = field(default=HANDOVERS)
 
     def agent(self, name: str, *, before: PhoneAgent | None = None) -> PhoneAgent:
@@ -58,11 +59,15 @@ class _Cast:
         else:
             part = self.workflow.part(name)
             tools, successors, opening = part.tools, part.hands_over_to, part.opening
+        more = {tool.info.name: tool for tool in self.more_tools}
         offered: list[Any] = [
-            tool for tool in tools if self.line.tools is None or tool.info.name in self.line.tools
+            more.pop(tool.info.name, tool)
+            for tool in tools
+            if self.line.tools is None or tool.info.name in self.line.tools
         ]
         if name == MAIN:
-            offered += self.more_tools
+            others = tool_names(self.workflow)
+            offered += [tool for key, tool in more.items() if key not in others]
         following = [self.workflow.part(each) for each in successors if each != MAIN]
         offered += [self._handover(part) for part in following if not part.on_its_own_call]
         if MAIN in successors:

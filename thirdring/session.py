@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Any
 
 from livekit import rtc
@@ -31,6 +31,7 @@ __all__ = [
     "PhoneAgent",
     "PhoneRealtimeModel",
     "agent_session",
+    "hear_language",
     "prewarm",
     "reply_tokens",
     "room_options",
@@ -172,6 +173,21 @@ def reply_tokens(line: Line, workflow: Workflow, business: Business) -> int | No
     return own or common or workflow.reply_tokens
 
 
+def _transcription(languages: Sequence[str]) -> AudioTranscription:
+    """Return how the caller is written down: in the one language, or in whichever they speak."""
+    if len(languages) > 1:
+        return AudioTranscription(model=_TRANSCRIPTION_MODEL)
+    return AudioTranscription(
+        model=_TRANSCRIPTION_MODEL, language=languages[0].partition("-")[0].lower()
+    )
+
+
+def hear_language(session: AgentSession[CallState], tag: str) -> None:
+    """Let what the caller says from now on be written down in this language."""
+    assert isinstance(session.llm, PhoneRealtimeModel)
+    session.llm.update_options(input_audio_transcription=_transcription([tag]))
+
+
 def agent_session(
     line: Line, workflow: Workflow, state: CallState, *, text: bool = False
 ) -> AgentSession[CallState]:
@@ -193,7 +209,7 @@ def agent_session(
         voice=line.voice,
         modalities=["text"] if text else ["text", "audio"],
         turn_detection=_turn_detection(workflow.turn_taking),
-        input_audio_transcription=AudioTranscription(model=_TRANSCRIPTION_MODEL, language="en"),
+        input_audio_transcription=_transcription(state.business.languages),
         # A caller waits while this retries: two short tries, not four long ones.
         conn_options=APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=4.0),
     )

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from thirdring.errors import ToolRefused
 from thirdring.settings import Business, Destination
 from thirdring.state import CallState
-from tools.refusal import guarded
+from tools.guard import guarded
 from tools.spoken import listed
 
 __all__ = ["end_call", "transfer_call", "transferring"]

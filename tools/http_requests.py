@@ -1,0 +1,132 @@
+"""From the arguments of a model to the one request that the file allows them to make.
+
+A value fills its place in the path or the query and nothing beyond: host, path and query are those
+of the file, whatever a caller has said.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from thirdring.errors import ToolRefused
+from thirdring.outside_settings import HttpArgument, HttpTool
+
+__all__ = ["PLACE", "Request", "Value", "checked", "request_of"]
+
+Value = str | int | float | bool
+
+PLACE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""Where an argument stands in a URL."""
+
+_URL: Final = re.compile(r"([^:/?#]+://[^/?#]*)([^?#]*)(?:\?([^#]*))?")
+# Some servers decode a path before they look for its parts, or twice.
+_NOT_IN_PATH: Final = frozenset("/\\%;?#")
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+_IN_QUERY: Final = frozenset({"GET", "DELETE"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent; `headers` hold secrets."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+def checked(declared: HttpTool, given: Mapping[str, JsonValue]) -> dict[str, Value]:
+    """Return the arguments that were given, each of the type that the file says.
+
+    Raises:
+        ToolRefused: One is missing, unknown, or not what it should be.
+    """
+    unknown = sorted(given.keys() - declared.arguments.keys())
+    if unknown:
+        raise ToolRefused(f"There is no argument {unknown[0][:40]!r}.")
+    values: dict[str, Value] = {}
+    for name, argument in declared.arguments.items():
+        value = given.get(name)
+        if value is not None:
+            values[name] = _checked(name, argument, value)
+        elif argument.required:
+            raise ToolRefused(f"{name} is missing. Ask the caller for it: {argument.description}")
+    return values
+
+
+def _checked(name: str, argument: HttpArgument, value: JsonValue) -> Value:
+    fits = isinstance(value, _KINDS[argument.type])
+    if not fits or (isinstance(value, bool) and argument.type != "boolean"):
+        raise ToolRefused(f"{name} must be of type {argument.type}.")
+    assert isinstance(value, Value)
+    if argument.choices and str(value) not in argument.choices:
+        raise ToolRefused(f"{name} must be one of {', '.join(argument.choices)}.")
+    return value
+
+
+def request_of(
+    declared: HttpTool, arguments: Mapping[str, Value], *, key: str | None = None
+) -> Request:
+    """Return the request of a tool: what its URL does not name goes into the query or the body.
+
+    Args:
+        key: Of an effect, so that the service can tell a repetition.
+
+    Raises:
+        ToolRefused: A value cannot stand where the file wants it.
+    """
+    match = _URL.fullmatch(declared.url)
+    assert match is not None, "the file's URLs are checked"
+    origin, path, query = match[1], _path(match[2], arguments), match[3] or ""
+    left = {name: arguments[name] for name in arguments.keys() - _places(declared.url)}
+    pairs = [part for part in query.split("&") if part and _places(part) <= arguments.keys()]
+    parts = [PLACE.sub(lambda place: _quoted(arguments[place[1]]), part) for part in pairs]
+    body = None
+    headers = {name: value.get_secret_value() for name, value in declared.headers.items()}
+    # What is compressed could be a thousand times of what came.
+    headers |= {"Accept": "application/json, text/*;q=0.9", "Accept-Encoding": "identity"}
+    if declared.method in _IN_QUERY:
+        parts += [f"{quote(name, safe='')}={_quoted(left[name])}" for name in sorted(left)]
+    else:
+        body = json.dumps(left, ensure_ascii=False, sort_keys=True).encode()
+        headers["Content-Type"] = "application/json"
+    if key is not None:
+        headers["Idempotency-Key"] = key
+    return Request(origin + path + ("?" + "&".join(parts) if parts else ""), headers, body)
+
+
+def _places(text: str) -> set[str]:
+    return set(PLACE.findall(text))
+
+
+def _path(template: str, arguments: Mapping[str, Value]) -> str:
+    def value(place: re.Match[str]) -> str:
+        name = place[1]
+        text = str(_plain(arguments.get(name, "")))
+        if not text or not _NOT_IN_PATH.isdisjoint(text):
+            raise ToolRefused(f"{name} is not what the service knows by that name.")
+        return quote(text, safe="")
+
+    path = PLACE.sub(value, template)
+    if any(segment in {".", ".."} for segment in path.split("/")):
+        raise ToolRefused("That is not what the service knows by that name.")
+    return path
+
+
+def _quoted(value: Value) -> str:
+    return quote(str(_plain(value)), safe="")
+
+
+def _plain(value: Value) -> Value:
+    return str(value).lower() if isinstance(value, bool) else value
