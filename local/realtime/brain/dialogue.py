@@ -184,6 +184,8 @@ class _Dialogue:
                 if rule.pursue is not None:
                     # "An appointment on Tuesday": the words that open a goal may fill its slots.
                     filled = self._fill(filled, original, sure=False)
+                if rule.keep is not None:
+                    filled = filled.holding(**{rule.keep: original.strip()})
                 return self._follow(filled, rule)
         filled = self._fill(filled, original, sure=False)
         if filled.values != state.values and filled.goal is not None:

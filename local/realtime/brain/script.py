@@ -138,6 +138,7 @@ class Rule(_Part):
         hear: Any of these.
         unless: None of these.
         expecting: Only as the answer to a question with this `expect`.
+        keep: The value that all that was said becomes, for the call to quote.
         say, call, pursue: One of: a text, a call, the name of a goal.
         expect: As in `Call`, with `say`.
     """
@@ -145,6 +146,7 @@ class Rule(_Part):
     hear: Keywords
     unless: Keywords | None = None
     expecting: str | None = None
+    keep: str | None = None
     say: str | None = None
     call: Call | None = None
     pursue: str | None = None
