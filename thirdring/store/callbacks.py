@@ -45,8 +45,8 @@ def add_callback(connection: Connection, request: CallbackRequest) -> str:
     if row is not None:
         return str(row["id"])
     connection.execute(
-        "DELETE FROM callbacks WHERE business = ? AND call_id = ? AND number = ?",
-        (request.business, request.call_id, request.number),
+        "DELETE FROM callbacks WHERE call_id = ? AND number = ?",
+        (request.call_id, request.number),
     )
     identity = str(uuid5(record_id(request.call_id), f"callback {request.key}"))
     connection.execute(

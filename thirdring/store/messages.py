@@ -39,14 +39,8 @@ def add_message(connection: Connection, message: Message) -> str:
     """
     known = connection.execute(
         "SELECT id FROM messages WHERE idempotency_key = ?"
-        " OR business = ? AND call_id = ? AND body = ? AND coalesce(for_whom, '') = ?",
-        (
-            message.key,
-            message.business,
-            message.call_id,
-            message.body,
-            message.for_whom or "",
-        ),
+        " OR call_id = ? AND body = ? AND coalesce(for_whom, '') = ?",
+        (message.key, message.call_id, message.body, message.for_whom or ""),
     ).fetchone()
     if known is not None:
         return str(known["id"])

@@ -21,6 +21,7 @@ __all__ = [
     "Sending",
     "Standing",
     "add_notices",
+    "most_told",
 ]
 
 LONGEST_TITLE, LONGEST_BODY = 120, 2000
@@ -122,6 +123,16 @@ def add_notices(connection: Connection, notices: Iterable[Notice]) -> None:
         " created_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         sorted(row for notice in notices for row in _rows(notice)),
     )
+
+
+def most_told(connection: Connection, call_id: str) -> int:
+    """Return how many notifications of one call the same target has got, or will."""
+    row = connection.execute(
+        "SELECT count(*) AS n FROM notifications WHERE call_id = ?"
+        " GROUP BY recipient, channel ORDER BY n DESC LIMIT 1",
+        (call_id,),
+    ).fetchone()
+    return 0 if row is None else int(row["n"])
 
 
 def _rows(notice: Notice) -> Iterable[tuple[object, ...]]:

@@ -74,6 +74,7 @@ CREATE TABLE messages (
 );
 
 CREATE INDEX messages_by_time ON messages (business, taken_at);
+CREATE INDEX messages_by_call ON messages (call_id);
 
 CREATE TABLE callbacks (
     id TEXT COLLATE "C" PRIMARY KEY,
@@ -89,6 +90,7 @@ CREATE TABLE callbacks (
 );
 
 CREATE INDEX callbacks_by_time ON callbacks (business, asked_at);
+CREATE INDEX callbacks_by_call ON callbacks (call_id);
 
 -- What staff are told; sent by the courier. The n-th (channel) of the addresses that somebody has.
 CREATE TABLE notifications (
@@ -113,6 +115,7 @@ CREATE TABLE notifications (
 
 CREATE INDEX notifications_due ON notifications (business, recipient, channel, due_at) WHERE state = 'pending';
 CREATE INDEX notifications_by_state ON notifications (business, state, settled_at);
+CREATE INDEX notifications_by_call ON notifications (call_id);
 
 -- What somebody else is to be called for.
 CREATE TABLE errands (

@@ -1,0 +1,92 @@
+"""Messages for the people of a business."""
+
+from __future__ import annotations
+
+from livekit.agents import RunContext, function_tool
+
+from thirdring.state import CallState
+from thirdring.store import Connection
+from thirdring.store.messages import Message, add_message
+from tools.confirming import Critical, Name, Phone, require_confirmed
+from tools.given import name_if_given, number_of, words_given
+from tools.guard import effect_key, guarded
+from tools.keeping import keep, tell
+from tools.notifications import notice
+
+__all__ = ["take_message"]
+
+LONGEST_TEXT = 1000
+
+
+@function_tool
+@guarded(effect=True)
+async def take_message(
+    ctx: RunContext[CallState],
+    text: str,
+    for_whom: str = "",
+    caller_name: str = "",
+    phone: str = "",
+    *,
+    urgent: bool = False,
+) -> str:
+    """Take a message that the caller wants to be passed on. Read it back to them first.
+
+    Args:
+        text: What is to be passed on, whole, in the caller's words.
+        for_whom: Whom it is for. Leave it empty when they have not said it.
+        caller_name: The caller's name. Leave it empty when they have not said it.
+        phone: A number to reach the caller at. Leave it empty to use the one they are calling from.
+        urgent: The caller says that it cannot wait.
+    """
+    state = ctx.userdata
+    message = Message(
+        business=state.business.slug,
+        key=effect_key(ctx),
+        body=words_given(text, "the message", longest=LONGEST_TEXT),
+        for_whom=name_if_given(for_whom, "name of whom it is for"),
+        from_name=name_if_given(caller_name),
+        from_number=number_of(phone, state),
+        urgent=urgent,
+        call_id=state.leg.call_id,
+        taken_at=state.clock.now(),
+    )
+    await require_confirmed(ctx, _read_back(message), *_critical(message, state))
+
+    def work(connection: Connection) -> str:
+        identity = add_message(connection, message)
+        title, body = _in_words(message)
+        key = f"message {identity}"
+        told = notice(
+            state, title=title, body=body, urgent=urgent, key=key, for_whom=message.for_whom
+        )
+        tell(connection, told)
+        return "The message is taken. Tell the caller that it will be passed on."
+
+    return await keep(
+        ctx,
+        work,
+        sorry="The message cannot be taken right now. Tell the caller so, and ask them to call "
+        "again later.",
+    )
+
+
+def _critical(message: Message, state: CallState) -> list[Critical]:
+    critical: list[Critical] = []
+    if message.from_name:
+        critical.append(Name(message.from_name))
+    # The number that the call comes from was not heard, so it cannot have been misheard.
+    if message.from_number and message.from_number != state.leg.caller:
+        critical.append(Phone(message.from_number))
+    return critical
+
+
+def _read_back(message: Message) -> str:
+    whom = f" for {message.for_whom}" if message.for_whom else ""
+    return f"a message{whom}: {message.body}"
+
+
+def _in_words(message: Message) -> tuple[str, str]:
+    title = "Message" if message.for_whom is None else f"Message for {message.for_whom}"
+    who = message.from_name or "somebody"
+    number = f", {message.from_number}" if message.from_number else ""
+    return f"Urgent: {title}" if message.urgent else title, f"{message.body}\nFrom {who}{number}."
