@@ -1,7 +1,8 @@
 """Reads `thirdring.yaml`: every mistake at once, each with its place, or the checked settings.
 
-The file becomes plain data with places (`yaml_document`), variables are put in (`variables`),
-each value is checked (`config_schema`), then what they demand of each other (`config_checks`).
+The file, or a folder of files, becomes plain data with places (`config_files`), variables are put
+in (`variables`), each value is checked (`config_schema`), then what they demand of each other
+(`config_checks`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from thirdring.config_checks import check
+from thirdring.config_files import read
 from thirdring.config_findings import Findings
 from thirdring.config_schema import SettingsFile
 from thirdring.config_values import one_of
@@ -35,7 +37,7 @@ RETIRED_MODELS: Final = {"gpt-realtime": date(2027, 1, 20)}
 
 
 def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str, str]) -> Settings:
-    """Return the settings in the file at `path`.
+    """Return the settings in the file at `path`, or in all files of the folder that it is.
 
     Args:
         path: Named in errors as it is given here.
@@ -43,14 +45,16 @@ def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str,
         environ: Where `${NAME}` is looked up.
 
     Raises:
-        ConfigError: Everything that is wrong with the file, in its order.
+        ConfigError: Everything that is wrong with the files, in their order.
     """
     with _collecting_no_garbage():
-        document = Document.read(path, expected="`version: 1`, `businesses:` and the rest")
+        document = read(path, expected="`version: 1`, `businesses:` and the rest")
         findings = Findings(document)
         _put_variables_in(document, findings, environ)
         file = _validated(document, findings)
-        check(findings, workflows)
+        # What the files demand of each other cannot be said where one of them is missing.
+        if not document.incomplete:
+            check(findings, workflows)
         findings.raise_any()
         assert file is not None
         return file.settings()

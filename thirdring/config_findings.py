@@ -1,4 +1,4 @@
-"""The problems of one `thirdring.yaml`: what they show of a value, and where they point."""
+"""The problems of a configuration: what they show of a value, and where they point."""
 
 from __future__ import annotations
 
@@ -79,20 +79,20 @@ class Findings:
     def position(self, path: YamlPath) -> str:
         """Return path and place of a value, for a problem elsewhere that refers to it."""
         place = self.document.places[path]
-        return f"{spelled(path)} at {self.document.file}:{place.line}:{place.column}"
+        return f"{spelled(path)} at {place.file}:{place.line}:{place.column}"
 
     def raise_any(self) -> None:
-        """Raise what was found, in the order of the file.
+        """Raise what was found, in the order of the files.
 
         Raises:
             ConfigError: There is at least one problem.
         """
         if self._problems:
-            ordered = sorted(self._problems, key=lambda p: (p.line, p.column, p.path))
+            ordered = sorted(self._problems, key=lambda p: (p.file, p.line, p.column, p.path))
             raise ConfigError(ordered)
 
     def _add(self, path: YamlPath, place: Place, what: str, got: str | None, expected: str) -> None:
-        name, line, column = self.document.file, place.line, place.column
+        name, line, column = place.file, place.line, place.column
         self._problems.append(Problem(name, line, column, spelled(path), what, got, expected))
 
     def _got(self, path: YamlPath, place: Place) -> str:

@@ -67,12 +67,14 @@ class Place:
         line: From 1.
         column: From 1.
         written: A scalar as it stands in the file; None for a mapping or a list.
+        file: As the user named it.
     """
 
     line: int
     column: int
     written: str | None = None
     is_mapping: bool = False
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Document:
         keys: Of every key, under the path of its value.
         broken: Values that have a problem already; their data means nothing.
         problems: What was wrong, in no particular order.
+        incomplete: Whether a part of it could not be read at all.
     """
 
     file: str
@@ -103,6 +106,7 @@ class Document:
     keys: dict[YamlPath, Place] = field(default_factory=dict)
     broken: set[YamlPath] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    incomplete: bool = False
 
     @classmethod
     def read(cls, path: Path, *, expected: str) -> Document:
@@ -255,7 +259,10 @@ class _Reader:
             raise self._too_deep(mark.line, mark.column)
         written = node.value if isinstance(node, yaml.ScalarNode) else None
         is_mapping = isinstance(node, yaml.MappingNode)
-        self._document.places[path] = Place(mark.line + 1, mark.column + 1, written, is_mapping)
+        file = self._document.file
+        self._document.places[path] = Place(
+            mark.line + 1, mark.column + 1, written, is_mapping, file
+        )
         if isinstance(node, yaml.MappingNode) and node.tag == _TAG_PREFIX + "map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == _TAG_PREFIX + "seq":
@@ -280,7 +287,8 @@ class _Reader:
                 what = f"duplicate key, first on line {first.line}"
                 self._report(place, mark, what, "each key once")
                 continue
-            self._document.keys[place] = Place(mark.line + 1, mark.column + 1, key)
+            line, column, file = mark.line + 1, mark.column + 1, self._document.file
+            self._document.keys[place] = Place(line, column, key, file=file)
             data[key] = self._value(value_node, place)
         return data
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import date, time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from livekit.agents import llm
 
 from tests.thirdring.config_mistakes_of_a_business import BAD, FULL
-from thirdring import config, config_outside_checks
+from thirdring import config
 from thirdring.errors import ConfigError, Problem
 from thirdring.home import Home
 from thirdring.settings import Holiday, OpeningHours, Settings
@@ -148,7 +149,7 @@ def test_what_needs_a_package_says_how_to_get_it(
     package: str, section: str, extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before any call, and by name."""
-    there = config_outside_checks.find_spec
+    there = find_spec
     monkeypatch.setattr(
         "thirdring.config_outside_checks.find_spec",
         lambda name: None if name == package else there(name),
