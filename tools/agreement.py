@@ -42,7 +42,7 @@ _BESIDES = frozenset(
         "looks everything name number phone email address time day date appointment on at in now of",
         "sir maam mam see then there like love what said with works",
         # Spanish
-        "gracias por favor eso es esta muy de la el los las senor senora mi",
+        "gracias por favor que eso es esta muy de la el los las senor senora mi",
         # French
         "merci c est ca cest d bon tout a fait s il vous plait le les madame monsieur mon bien sur",
         # German
