@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from thirdring.calls import Leg
+from thirdring.languages import language_name
 from thirdring.metadata import Metadata
 from thirdring.settings import Business, Line
 
@@ -34,6 +35,7 @@ def facts_of(
     facts.update(
         business_name=business.name,
         agent_name=line.agent_name or business.agent_name,
+        spoken_languages=_languages(business),
         today=f"{today:%A, %B} {today.day}, {today.year}",
         caller_phone=leg.caller or "a hidden number",
         caller_memory=quoted(remembered) or "nothing",
@@ -43,6 +45,13 @@ def facts_of(
     if metadata.notes:
         facts["notes"] = f"{facts['notes']} {metadata.notes}".strip()
     return facts
+
+
+def _languages(business: Business) -> str:
+    first, *others = dict.fromkeys(language_name(tag) for tag in business.languages)
+    if not others:
+        return f"{first} only"
+    return f"{first}, or {' or '.join(others)} once `switch_language` has changed to it"
 
 
 def quoted(texts: Sequence[str]) -> str:

@@ -53,6 +53,7 @@ CALL_FACTS: Final = frozenset(
         "caller_phone",
         "patient_name",
         "patient_phone",
+        "spoken_languages",
         "today",
     }
 )

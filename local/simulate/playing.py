@@ -24,6 +24,7 @@ from thirdring.record import Record, build
 from thirdring.store.sqlite import SqliteStore
 from thirdring.watching import Happening, IsRefused
 from thirdring.workflow import Workflow
+from tools.declared import declared_tools
 
 __all__ = ["CallFailed", "Played", "play"]
 
@@ -109,7 +110,7 @@ async def play(
     userdata = scenario.userdata
     settings = settings_of(userdata, workflow, folder, workflows)
     business, home = settings.businesses[0], Home(folder)
-    board = Switchboard(settings, workflows, home, _ScenarioClock(userdata.now))
+    board = Switchboard(settings, workflows, home, _ScenarioClock(userdata.now), declared_tools)
     dispatched = userdata.metadata.model_copy(update={"line": NUMBER})
     ear = _Ear()
     async with SqliteStore(home.store) as store:

@@ -27,6 +27,7 @@ from thirdring.clock import SystemClock
 from thirdring.errors import ConfigError, LegError, Problem
 from thirdring.home import Home
 from thirdring.settings import Line, Settings
+from tools.declared import declared_tools
 
 __all__ = ["talk"]
 
@@ -69,7 +70,7 @@ async def talk(
     """
     require(os.environ, "OPENAI_API_KEY")
     chosen, told = _dispatch(settings, line, dispatched)
-    board = Switchboard(settings, workflow.discover(), home, SystemClock())
+    board = Switchboard(settings, workflow.discover(), home, SystemClock(), declared_tools)
     with log_to_file(home.logs / "talk.log", verbose=verbose), kept_terminal():
         source = Lines(_PROMPT)
         screen = JsonScreen() if as_json else PlainScreen(echo=not source.interactive)
