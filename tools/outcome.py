@@ -29,7 +29,7 @@ def noting(
     description: str,
     own: tuple[str, ...] = (),
     amend: Callable[[CallState, Told], Told] | None = None,
-    after: Callable[[CallState, _Kind], Awaitable[None]] | None = None,
+    after: Callable[[CallState, _Kind], Awaitable[Told]] | None = None,
 ) -> RawFunctionTool[..., Any]:
     """Return a tool with one optional argument for each field of an outcome.
 
@@ -40,7 +40,7 @@ def noting(
         description: For the model: when to call it.
         own: Fields that code fills in, never the model.
         amend: Gets what the model gave and returns what is noted.
-        after: Called with what is known once it is noted.
+        after: Called with what is known once it is noted; what it returns is said of it besides.
     """
     fields = [field for field in kind.model_fields if field not in own]
 
@@ -56,7 +56,7 @@ def noting(
             raise ToolRefused("Nothing was given to note.")
         noted = state.outcome.fill(**(told if amend is None else amend(state, told)))
         if after is not None and isinstance(noted, kind):
-            await after(state, noted)
+            return result(noted, **await after(state, noted))
         return result(noted)
 
     schema = {"name": name, "description": description, "parameters": _parameters(kind, fields)}
@@ -84,9 +84,10 @@ def filling(
     return FunctionTool(noted, tool.info)
 
 
-def result(outcome: Outcome) -> str:
+def result(outcome: Outcome, **more: JsonValue) -> str:
     """Return what a tool answers once it has changed the outcome."""
-    return json.dumps({"known": known(outcome), "missing": outcome.missing()}, ensure_ascii=False)
+    said = {"known": known(outcome), "missing": outcome.missing(), **more}
+    return json.dumps(said, ensure_ascii=False)
 
 
 def known(outcome: Outcome) -> Told:

@@ -13,7 +13,7 @@ from livekit.agents import Agent, AgentSession, RunContext, function_tool
 from livekit.agents.llm import Tool
 from livekit.agents.llm.utils import build_legacy_openai_schema
 from livekit.agents.voice.run_result import RunResult
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from tests.peers.scripted_llm import Call, ScriptedLLM
 from tests.samples import LINE, business, opened
@@ -196,8 +196,9 @@ async def test_what_is_noted_may_be_amended_and_followed(call: Ask, noted: list[
     """A rule adds what the model left out; then somebody is told."""
     told: list[Order] = []
 
-    async def tell(_state: CallState, order: Order) -> None:
+    async def tell(_state: CallState, order: Order) -> dict[str, JsonValue]:
         told.append(order)
+        return {"staff": "told"}
 
     tool = noting(
         Order,
@@ -206,5 +207,6 @@ async def test_what_is_noted_may_be_amended_and_followed(call: Ask, noted: list[
         amend=lambda _state, given: {**given, "pieces": 1},
         after=tell,
     )
-    await call(tool, item="a lamp")
+    text, _ = await call(tool, item="a lamp")
+    assert json.loads(text)["staff"] == "told"
     assert noted == told == [Order(item="a lamp", pieces=1)]
