@@ -6,6 +6,7 @@ UV_VERSION := 0.13.8
 RUN := .venv/bin/python
 # Further options for a command: make demo ARGS=--listen
 ARGS ?=
+WORKFLOW ?= patient_questions
 
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export UV_PYTHON_DOWNLOADS := never
@@ -25,8 +26,8 @@ help: ## Show this list
 setup: .venv/.complete ## Set everything up (once; the other targets do it by themselves)
 	@$(RUN) -m local.parts.install
 
-demo: setup ## Play one call to the agent, without any account or key
-	@$(RUN) ring.py demo $(ARGS)
+demo: setup ## Play one call to an agent, without any account or key: WORKFLOW=patient_questions
+	@$(RUN) ring.py demo --workflow $(WORKFLOW) $(ARGS)
 
 test: setup lint ## Run every check and every test, the end-to-end call included
 	@# Most tests share the cores; what judges sound or time wants them for itself. 5 is "none of these".

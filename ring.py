@@ -94,6 +94,9 @@ def _home_with_room() -> Home:
 @app.command()
 def demo(
     *,
+    workflow: Annotated[
+        str, typer.Option(help="Whose demo.yaml is played, to the line that runs it.")
+    ] = "patient_questions",
     listen: Annotated[
         bool,
         typer.Option("--listen", help="Stay up for your own softphone instead of a scripted call."),
@@ -114,6 +117,7 @@ def demo(
     code = asyncio.run(
         show.run(
             home,
+            workflow=workflow,
             listen=listen,
             openai=openai,
             llm_base_url=llm_base_url,

@@ -70,7 +70,7 @@ class Booking(Row):
         slot: Its id, as `find_slots` returns it.
     """
 
-    slot: str
+    slot: str | None = None
     name: str | None = None
     phone: PhoneNumber | None = None
 

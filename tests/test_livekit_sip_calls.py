@@ -7,18 +7,22 @@ tests/conftest.py.
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
-from local.caller.script import Script, load_script
+from local.caller.script import Script
 from local.demo.outcome import Delivery, missing
+from local.demo.plan import load_plan, number_of
 from local.parts.stack import Stack
+from local.simulate.world import what_was_made
 from tests.peers.calls import call, new_number, script, wait_for_record
 from tests.peers.journal_parity import comparable
 from tests.peers.phones import needs_livekit_sip
-from thirdring import journal
+from thirdring import journal, workflow
 from thirdring.journal import Entry
+from thirdring.store import open_store
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,9 +74,15 @@ async def test_the_call_of_the_demo_is_complete(side: str, request: pytest.Fixtu
     """Hours, booking, interruption, goodbye: nothing that the demo expects is missing."""
     running: Stack = request.getfixturevalue(side)
     caller = new_number()
-    result = await call(running, load_script(ROOT / "local/demo/call.yaml"), caller=caller)
+    plan = load_plan(workflow.discover()["patient_questions"], ROOT / "workflows")
+    result = await call(running, plan.script, caller=caller)
     await wait_for_record(running, caller)
     lines = running.received.read_text(encoding="utf-8").splitlines()
     deliveries = [Delivery.model_validate_json(line) for line in lines]
     of_this_call = [one for one in deliveries if one.record.caller_number == caller]
-    assert missing(result, of_this_call, scripted=True) == []
+    found = running.settings.find(number_of(plan.workflow, running.settings))
+    assert found is not None
+    async with open_store(running.home, os.environ) as store:
+        call_id = of_this_call[0].record.call_id
+        rows = await what_was_made(store, call_id, found[0].time_zone)
+    assert missing(result, of_this_call, plan, rows) == []

@@ -26,6 +26,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     ValidationError,
     model_validator,
 )
@@ -176,10 +177,12 @@ class Script(_Part):
 
     Attributes:
         rtp: False sends no packets from the answer on, until something is said.
+        expect: What must have come of the call; whoever makes it for a demo checks that.
     """
 
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     rtp: bool = True
+    expect: JsonValue = None
 
 
 def load_script(path: Path) -> Script:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from local.caller.measure import Measures
 from local.caller.placing import CallResult
+from local.demo.plan import DemoExpected, Plan
+from local.scenarios import Row
+from local.simulate.aftermath import unmet_outcome, unmet_rows
 from thirdring.calls import EndReason, Role, ToolUse
 from thirdring.record import Record
 
 __all__ = ["Delivery", "missing", "summary"]
 
-_LONGEST_SILENCE_SECONDS = 3.0
+_LONGEST_SILENCE_SECONDS: Final = 3.0
+_ENDINGS: Final = {"agent": EndReason.COMPLETED, "caller": EndReason.CALLER_HUNG_UP}
 
 
 class Delivery(BaseModel):
@@ -33,16 +38,27 @@ class Delivery(BaseModel):
         return Record.model_validate_json(body)
 
 
-def missing(call: CallResult, deliveries: Sequence[Delivery], *, scripted: bool) -> list[str]:
+def missing(
+    call: CallResult,
+    deliveries: Sequence[Delivery],
+    plan: Plan,
+    rows: Mapping[str, Sequence[Row]] | None,
+) -> list[str]:
     """Return what was expected and did not happen, one line each.
 
     Args:
-        scripted: The local model's script answered, so that what it does is known beforehand.
+        rows: What the call has put into the store; None when another brain than the local model's
+            script has answered, so that what it does is not known beforehand.
     """
-    return [*_missing_in_call(call), *_missing_in_record(deliveries, scripted=scripted)]
+    lines = [*_missing_in_call(call, plan), *_missing_in_record(deliveries, plan)]
+    if rows is not None and deliveries:
+        lines += _missing_deeds(deliveries[0].record, plan.expect)
+        lines += _untold(deliveries[0].record)
+        lines += unmet_rows(plan.expect, rows)
+    return lines
 
 
-def _missing_in_call(call: CallResult) -> Iterator[str]:
+def _missing_in_call(call: CallResult, plan: Plan) -> Iterator[str]:
     if not call.completed:
         yield f"the caller could not follow its script: {call.problem}"
     measures = call.measures
@@ -51,26 +67,36 @@ def _missing_in_call(call: CallResult) -> Iterator[str]:
     silence = measures.longest_silence
     if silence is not None and silence.seconds > _LONGEST_SILENCE_SECONDS:
         yield f"silence of {silence.seconds:.1f} s, {silence.at_s:.1f} s into the call"
-    if not any(turn.barge_in_ms is not None for turn in measures.turns):
+    if plan.interrupts and not any(turn.barge_in_ms is not None for turn in measures.turns):
         yield "the agent did not stop when the caller spoke over it"
-    if call.ended_by != "far_end":
+    if plan.expect.hangs_up == "agent" and call.ended_by != "far_end":
         yield "the agent did not hang up after its goodbye"
 
 
-def _missing_in_record(deliveries: Sequence[Delivery], *, scripted: bool) -> Iterator[str]:
+def _missing_in_record(deliveries: Sequence[Delivery], plan: Plan) -> Iterator[str]:
     if len(deliveries) != 1:
         yield f"{len(deliveries)} records reached the webhook instead of one"
     if not deliveries:
         return
     if deliveries[0].verified is not True:
         yield "the record's signature could not be verified"
-    yield from _missing_in_call_record(deliveries[0].record)
-    if scripted:
-        done = {use.name for use in deliveries[0].record.tool_uses if use.error is None}
-        for tool in ("opening_hours", "find_slots", "book_appointment", "end_call"):
-            if tool not in done:
-                yield f"the tool {tool} was not used"
-        yield from _untold(deliveries[0].record)
+    record = deliveries[0].record
+    if record.ending.reason is not _ENDINGS[plan.expect.hangs_up]:
+        yield f"the record says that the call ended as {record.ending.reason}"
+    for role in Role:
+        if not any(turn.role is role for turn in record.turns):
+            yield f"the record has no turn of the {role}"
+    if plan.interrupts and not any(turn.interrupted for turn in record.turns):
+        yield "the record shows no interrupted turn"
+
+
+def _missing_deeds(record: Record, expect: DemoExpected) -> Iterator[str]:
+    done = {use.name for use in record.tool_uses if use.error is None}
+    for tool in expect.tools:
+        if tool not in done:
+            yield f"the tool {tool} was not used"
+    if expect.outcome is not None:
+        yield from unmet_outcome(expect.outcome, record.outcome)
 
 
 def _untold(record: Record) -> Iterator[str]:
@@ -89,16 +115,6 @@ def _to_tell(use: ToolUse) -> str | None:
         return None
     booking = json.loads(use.result)
     return str(booking["reference"])
-
-
-def _missing_in_call_record(record: Record) -> Iterator[str]:
-    if record.ending.reason is not EndReason.COMPLETED:
-        yield f"the record says that the call ended as {record.ending.reason}"
-    for role in Role:
-        if not any(turn.role is role for turn in record.turns):
-            yield f"the record has no turn of the {role}"
-    if not any(turn.interrupted for turn in record.turns):
-        yield "the record shows no interrupted turn"
 
 
 def summary(measures: Measures, deliveries: Sequence[Delivery]) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +16,22 @@ from rich.console import Console
 from local.caller.placing import CallResult
 from local.demo.following import entries, new_journals
 from local.demo.outcome import Delivery, missing, summary
+from local.demo.plan import Plan, load_plan, number_of
 from local.demo.show import Timeline
 from local.parts.stack import Ports, Stack, Wanted, stack
+from local.scenarios import Row
+from local.simulate.world import what_was_made
+from thirdring import workflow as workflows
 from thirdring.environment import offered
-from thirdring.errors import PhoneError
+from thirdring.errors import PhoneError, WrongUse
 from thirdring.home import Home
+from thirdring.store import open_store
 
-__all__ = ["run"]
+__all__ = ["DEFAULT_WORKFLOW", "run"]
 
-_SCRIPT: Final = Path(__file__).with_name("call.yaml")
+DEFAULT_WORKFLOW: Final = "patient_questions"
+
+_WORKFLOWS: Final = Path(__file__).parents[2] / "workflows"
 _DELIVERY_SECONDS: Final = 10.0
 _LAST_LINES_SECONDS: Final = 2.0
 
@@ -32,6 +39,7 @@ _LAST_LINES_SECONDS: Final = 2.0
 async def run(
     home: Home,
     *,
+    workflow: str = DEFAULT_WORKFLOW,
     listen: bool = False,
     openai: bool = False,
     llm_base_url: str | None = None,
@@ -41,6 +49,7 @@ async def run(
 
     Args:
         home: Each run keeps its files in a folder of its own below it.
+        workflow: Whose `demo.yaml` is played, to the first line that runs it.
         openai: Use OpenAI's model and the key in the environment.
         llm_base_url: An OpenAI-compatible chat model in place of the local model's script.
         llm_model: Its name there; `THIRDRING_LLM_MODEL` when None.
@@ -48,6 +57,10 @@ async def run(
     Raises:
         PhoneError: Something needed is missing or does not start.
     """
+    known = workflows.discover()
+    if workflow not in known:
+        raise WrongUse(f"no workflow {workflow!r}; there are {', '.join(known)}")
+    plan = load_plan(known[workflow], _WORKFLOWS)
     # That of a running `ring.py up` opens its local model, nothing of OpenAI's.
     key = os.environ.get("OPENAI_API_KEY")
     if openai and (not key or key == offered(home).get("OPENAI_API_KEY")):
@@ -70,14 +83,15 @@ async def run(
         console.print(
             f"All parts are ready. Their logs: {folder.logs}", style="dim", soft_wrap=True
         )
+        number = number_of(workflow, running.settings)
         if listen:
-            await _listen(running, console)
-        return await _play(running, console, scripted=not openai and llm_base_url is None)
+            await _listen(running, number, console)
+        return await _play(running, number, plan, console, scripted=not openai and not llm_base_url)
 
 
-async def _listen(running: Stack, console: Console) -> None:
+async def _listen(running: Stack, number: str, console: Console) -> None:
     host, port = running.sip_address
-    console.print(f"Dial sip:{running.number}@{host}:{port} with any softphone.", style="bold")
+    console.print(f"Dial sip:{number}@{host}:{port} with any softphone.", style="bold")
     console.print(f"Records arrive in {running.received}. Ctrl-C stops everything.", soft_wrap=True)
     async with asyncio.TaskGroup() as group:
         async for path in new_journals(running.home.journals):
@@ -90,23 +104,31 @@ async def _show(path: Path, timeline: Timeline) -> None:
         timeline.entry(entry)
 
 
-async def _play(running: Stack, console: Console, *, scripted: bool) -> int:
+async def _play(
+    running: Stack, number: str, plan: Plan, console: Console, *, scripted: bool
+) -> int:
     root = running.home.root
     recording, result = root / "recording.wav", root / "caller.json"
     timeline = Timeline(console, datetime.now(UTC))
     async with asyncio.TaskGroup() as group:
         following = group.create_task(_follow_first(running.home.journals, timeline))
-        await _call(running, timeline.caller_event, recording=recording, result=result)
+        await _call(
+            running, number, plan, timeline.caller_event, recording=recording, result=result
+        )
         deliveries = await _deliveries(running.received)
         if deliveries:
             # The record is made of the whole journal, whose last lines are shown right now.
             await asyncio.wait((following,), timeout=_LAST_LINES_SECONDS)
         following.cancel()
     call = CallResult.model_validate_json(result.read_text(encoding="utf-8"))
-    lacking = missing(call, deliveries, scripted=scripted)
-    record = root / "record.json"
+    rows = await _rows(running, deliveries, number) if scripted else None
+    lacking = missing(call, deliveries, plan, rows)
+    record, outcome = root / "record.json", root / "outcome.json"
     if deliveries:
-        record.write_text(deliveries[0].record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        left = deliveries[0].record
+        record.write_text(left.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if left.outcome is not None:
+            outcome.write_text(left.outcome.model_dump_json(indent=2) + "\n", encoding="utf-8")
     console.rule()
     for line in lacking:
         console.print(f"MISSING  {line}", style="bold red", soft_wrap=True)
@@ -114,9 +136,22 @@ async def _play(running: Stack, console: Console, *, scripted: bool) -> int:
         console.print("This machine is busy with other things; try again when it is idle.")
     style = "bold" if lacking else "bold green"
     console.print(summary(call.measures, deliveries), style=style, soft_wrap=True)
-    for path in (recording, record, running.received):
+    files = [recording, record, *([outcome] if outcome.exists() else []), running.received]
+    for path in files:
         console.print(f"  {path.name:<15}{path}", soft_wrap=True)
     return 1 if lacking else 0
+
+
+async def _rows(
+    running: Stack, deliveries: Sequence[Delivery], number: str
+) -> Mapping[str, Sequence[Row]]:
+    """Return what the call has put into the store of the demo."""
+    found = running.settings.find(number)
+    if not deliveries or found is None:
+        return {}
+    business, _ = found
+    async with open_store(running.home, {**os.environ, **running.environ}) as store:
+        return await what_was_made(store, deliveries[0].record.call_id, business.time_zone)
 
 
 def _is_busy() -> bool:
@@ -131,6 +166,8 @@ async def _follow_first(folder: Path, timeline: Timeline) -> None:
 
 async def _call(
     running: Stack,
+    number: str,
+    plan: Plan,
     show: Callable[[Mapping[str, Any]], None],
     *,
     recording: Path,
@@ -139,7 +176,7 @@ async def _call(
     host, port = running.sip_address
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-u", "-m", "local.caller"),
-        *("--to", f"sip:{running.number}@{host}:{port}", "--script", str(_SCRIPT)),
+        *("--to", f"sip:{number}@{host}:{port}", "--script", str(plan.path)),
         *("--recording", str(recording), "--result", str(result), "--events", "-"),
         stdout=asyncio.subprocess.PIPE,
         # What it says there is in its result, and shown as missing.

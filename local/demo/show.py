@@ -20,6 +20,7 @@ from thirdring.journal import (
     LatencyMeasured,
     ModelFault,
     Opened,
+    OutcomeNoted,
     ToolUsed,
     TurnSpoken,
 )
@@ -31,6 +32,7 @@ _STYLES = {
     "caller": "green",
     "agent": "magenta",
     "tool": "yellow",
+    "noted": "bold yellow",
     "wait": "dim",
     "call": "bold",
     "fault": "bold red",
@@ -86,6 +88,8 @@ class Timeline:
                 )
             case DigitPressed():
                 self._line(entry.at, "caller", f"pressed {entry.digit}")
+            case OutcomeNoted():
+                self._outcome(entry)
             case ModelFault():
                 self._line(entry.at, "fault", f"{entry.source}: {entry.message}")
             case Ended():
@@ -104,6 +108,12 @@ class Timeline:
         took = ((use.ended_at or use.started_at) - use.started_at).total_seconds() * 1000
         shown = textwrap.shorten(str(outcome), _LONGEST_RESULT, placeholder=" ...")
         self._line(use.started_at, "tool", f"{use.name}({named}) → {shown}  [{took:.0f} ms]")
+
+    def _outcome(self, noted: OutcomeNoted) -> None:
+        known = {key: value for key, value in noted.outcome.items() if value not in (None, [], "")}
+        shown = ", ".join(f"{name}={json.dumps(value)}" for name, value in known.items())
+        lacks = f"; missing: {', '.join(noted.missing)}" if noted.missing else "; complete"
+        self._line(noted.at, "noted", f"{shown}{lacks}")
 
     def _line(self, at: datetime, lane: str, text: str) -> None:
         seconds = (at - self._started_at).total_seconds()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from local.scenarios import Expected, ExpectedAnswer, ExpectedOutcome, Row, ToolOutcome
 from thirdring.record import RecordOutcome
 
-__all__ = ["LISTS", "Aftermath", "unmet"]
+__all__ = ["LISTS", "Aftermath", "unmet", "unmet_outcome", "unmet_rows"]
 
 LISTS: Final = ("appointments", "events", "messages", "callbacks", "notifications", "errands")
 """What is expected of the store, by the names of its tables."""
@@ -51,16 +51,13 @@ def _unmet(expected: Expected, found: Aftermath, *, word_for_word: bool) -> Iter
     yield from _unmet_tools(expected.tools, found.tools, exactly=word_for_word)
     if expected.ended != found.ended:
         yield f"ended: the agent has {'' if found.ended else 'not '}hung up"
-    for name in LISTS:
-        wanted: Sequence[Row] | None = getattr(expected, name)
-        if wanted is not None:
-            yield from _unmet_rows(name, wanted, found.rows.get(name, ()))
+    yield from unmet_rows(expected, found.rows)
     if expected.memory is not None:
         yield from _unmet_facts(expected.memory, found.memory)
     if expected.opted_out not in (None, found.opted_out):
         yield f"opted_out: got {found.opted_out}"
     if expected.outcome is not None:
-        yield from _unmet_outcome(expected.outcome, found.outcome)
+        yield from unmet_outcome(expected.outcome, found.outcome)
     if word_for_word:
         yield from _unmet_words(expected.answers, found.answers)
 
@@ -79,6 +76,18 @@ def _unmet_tools(
 
 def _spelled(tools: Sequence[ToolOutcome]) -> str:
     return ", ".join(f"{t.name}{' (refused)' * t.refused}" for t in tools) or "none"
+
+
+def unmet_rows(expected: object, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """Yield what in the store is not as expected.
+
+    Args:
+        expected: Has an attribute for each of `LISTS`, None for what is not looked at.
+    """
+    for name in LISTS:
+        wanted: Sequence[Row] | None = getattr(expected, name)
+        if wanted is not None:
+            yield from _unmet_rows(name, wanted, rows.get(name, ()))
 
 
 def _unmet_rows(name: str, wanted: Sequence[Row], got: Sequence[Row]) -> Iterator[str]:
@@ -118,7 +127,8 @@ def _unmet_facts(wanted: Sequence[str], got: Sequence[str]) -> Iterator[str]:
         yield f"memory: got {list(got)!r}, expected {list(wanted)!r}"
 
 
-def _unmet_outcome(wanted: ExpectedOutcome, got: RecordOutcome | None) -> Iterator[str]:
+def unmet_outcome(wanted: ExpectedOutcome, got: RecordOutcome | None) -> Iterator[str]:
+    """Yield what of an outcome is not as expected."""
     value: Mapping[str, Any] = got.value if got is not None else {}
     complete = got is not None and got.complete
     if wanted.complete not in (None, complete):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from local.caller.measure import measure
 from local.caller.packets import CallLog
 from local.caller.placing import CallResult
+from local.caller.script import HangUp, Script
 from local.demo.outcome import Delivery, missing
+from local.demo.plan import DemoExpected, Plan
 from tests.samples import at, ended, opened, spoken
 from thirdring.calls import Role, ToolUse
 from thirdring.journal import ToolUsed
@@ -22,6 +26,7 @@ NO_CALL = CallResult(
     ended_by=None,
     measures=measure(CallLog(invited_at=0, ringing_at=None, answered_at=None, ended_at=1)),
 )
+PLAN = Plan("x", Path("demo.yaml"), Script(steps=(HangUp(),)), DemoExpected())
 
 
 @pytest.mark.parametrize(
@@ -43,7 +48,7 @@ def test_what_was_not_said_to_its_end_is_missing(
         turn = spoken(3, role=Role.AGENT, text=said)
         record = build([opened(), ToolUsed(at=at(2), use=use), turn, ended(9)])
         delivery = Delivery(verified=True, body=record.model_dump(mode="json"))
-        return [line for line in missing(NO_CALL, [delivery], scripted=True) if "returned" in line]
+        return [line for line in missing(NO_CALL, [delivery], PLAN, {}) if "returned" in line]
 
     assert untold(said) == [f"the agent did not say what {tool} returned: {due}"]
     assert untold(f"{said} {due}") == []

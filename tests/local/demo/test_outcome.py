@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ import pytest
 from local.caller.measure import Measures, Silence, TurnMeasures
 from local.caller.packets import UtteranceKind
 from local.caller.placing import CallResult
+from local.caller.script import Interrupt, Interruption, Say, Script
 from local.demo.outcome import Delivery, missing, summary
+from local.demo.plan import DemoExpected, Plan
+from local.scenarios import Booking, ExpectedOutcome
 from tests.samples import at, ended, opened, spoken
 from thirdring.calls import EndReason, Role, ToolUse
 from thirdring.journal import Answered, Entry, ToolUsed, TurnSpoken
@@ -19,6 +23,21 @@ from thirdring.record import build
 
 HOURS = "Monday to Friday 9 AM to 5 PM."
 BOOKED = json.dumps({"reference": "RC-1001"})
+
+
+TOOLS = ("opening_hours", "find_slots", "book_appointment", "end_call")
+ROWS = {"appointments": (Booking(slot="s_20261124_0900", name="Ann Baker"),)}
+
+
+def plan(*, interrupts: bool = True, **expect: Any) -> Plan:
+    """Return the demo whose call the journal below is."""
+    over = Interrupt(interrupt=Interruption(after_words=0, say="The first one."))
+    script = Script(steps=(Say(say="Hello."), *([over] if interrupts else [])))
+    expected = DemoExpected.model_validate({"tools": TOOLS, **expect})
+    return Plan("patient_questions", Path("demo.yaml"), script, expected)
+
+
+PLAN = plan(appointments=[{"name": "Ann Baker"}])
 
 
 def turn_measures(**changed: Any) -> TurnMeasures:
@@ -108,7 +127,7 @@ class Journal:
 
 def test_nothing_is_missing_of_a_call_that_went_well() -> None:
     """Every part is there: no line, so exit code 0."""
-    assert missing(call(), [Journal().delivery()], scripted=True) == []
+    assert missing(call(), [Journal().delivery()], PLAN, ROWS) == []
 
 
 @pytest.mark.parametrize(
@@ -123,7 +142,7 @@ def test_nothing_is_missing_of_a_call_that_went_well() -> None:
 )
 def test_what_the_caller_did_not_get(changed: dict[str, Any], line: str) -> None:
     """Each lack is one line of its own."""
-    (only,) = missing(call(**changed), [Journal().delivery()], scripted=True)
+    (only,) = missing(call(**changed), [Journal().delivery()], PLAN, ROWS)
     assert line in only
 
 
@@ -141,21 +160,49 @@ def test_what_the_caller_did_not_get(changed: dict[str, Any], line: str) -> None
 )
 def test_what_the_record_lacks(changed: dict[str, Any], line: str) -> None:
     """A tool that was refused was not used."""
-    (only,) = missing(call(), [Journal().delivery(**changed)], scripted=True)
+    (only,) = missing(call(), [Journal().delivery(**changed)], PLAN, ROWS)
     assert line in only
 
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_there_is_one_record(count: int) -> None:
     """None is as wrong as two."""
-    lines = missing(call(), [Journal().delivery()] * count, scripted=True)
+    lines = missing(call(), [Journal().delivery()] * count, PLAN, ROWS)
     assert lines == [f"{count} records reached the webhook instead of one"]
 
 
 def test_a_real_model_may_use_other_tools() -> None:
     """Only of the script is it known beforehand what it does."""
     delivery = Journal().delivery(find_slots=None, book_appointment=None, end_call=None)
-    assert missing(call(), [delivery], scripted=False) == []
+    assert missing(call(), [delivery], PLAN, None) == []
+
+
+def test_rows_and_outcome_are_those_of_the_demo() -> None:
+    """What the store has, and what the record says that the call came to."""
+    expected = plan(
+        appointments=[{"name": "Bob"}],
+        messages=[{}],
+        outcome=ExpectedOutcome(complete=True).model_dump(),
+    )
+    assert missing(call(), [Journal().delivery()], expected, ROWS) == [
+        "outcome: lacks all of it",
+        "appointments 1, name: got 'Ann Baker', expected 'Bob'",
+        "messages: got 0, expected 1: none",
+    ]
+
+
+def test_only_who_interrupts_must_silence_the_agent() -> None:
+    """A demo without an interruption needs none in record and measures."""
+    journal = Journal().delivery(interrupted=agent_says(2, "Hello."))
+    quiet = call(turns=(turn_measures(barge_in_ms=None),))
+    assert missing(quiet, [journal], plan(interrupts=False), ROWS) == []
+
+
+def test_the_caller_may_be_the_one_who_hangs_up() -> None:
+    """Then a call that the caller has ended is as it should be."""
+    journal = Journal().delivery(ended=ended(9, EndReason.CALLER_HUNG_UP))
+    by_caller = plan(hangs_up="caller")
+    assert missing(call(ended_by="caller"), [journal], by_caller, ROWS) == []
 
 
 def test_the_summary_is_one_line_of_figures() -> None:

@@ -1,0 +1,109 @@
+"""`demo.yaml` of a workflow: what its caller does by voice, and what must have come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from local.caller.script import Interrupt, Script, load_script
+from local.documents import read_model
+from local.scenarios import (
+    Booking,
+    Callback,
+    Errand,
+    Event,
+    ExpectedOutcome,
+    Message,
+    Notification,
+)
+from thirdring.errors import PhoneError
+from thirdring.settings import Settings
+from thirdring.workflow import Workflow
+
+__all__ = ["FILE", "DemoExpected", "Plan", "load_plan", "number_of"]
+
+FILE = "demo.yaml"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DemoExpected(_Part):
+    """What the call must have done, beside what every call must.
+
+    A list of rows means exactly these, compared as those of `scenarios.yaml` are.
+
+    Attributes:
+        tools: Each has been used without an error, in whatever order.
+        hangs_up: Who ends the call.
+        outcome: As in `scenarios.yaml`.
+    """
+
+    tools: tuple[str, ...] = ()
+    hangs_up: Literal["agent", "caller"] = "agent"
+    outcome: ExpectedOutcome | None = None
+    appointments: tuple[Booking, ...] | None = None
+    events: tuple[Event, ...] | None = None
+    messages: tuple[Message, ...] | None = None
+    callbacks: tuple[Callback, ...] | None = None
+    notifications: tuple[Notification, ...] | None = None
+    errands: tuple[Errand, ...] | None = None
+
+
+class _File(_Part):
+    steps: tuple[Any, ...]
+    rtp: bool = True
+    expect: DemoExpected = DemoExpected()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One demo.
+
+    Attributes:
+        path: For the caller's own process.
+        interrupts: The caller speaks over the agent once.
+    """
+
+    workflow: str
+    path: Path
+    script: Script
+    expect: DemoExpected
+
+    @property
+    def interrupts(self) -> bool:
+        return any(isinstance(step, Interrupt) for step in self.script.steps)
+
+
+def load_plan(workflow: Workflow, folder: Path) -> Plan:
+    """Return the demo of a workflow.
+
+    Args:
+        folder: That of the workflows.
+
+    Raises:
+        ConfigError: The file is missing or wrong.
+    """
+    path = folder / workflow.name / FILE
+    script = load_script(path)
+    file = read_model(path, _File, keys="`steps:` and `expect:`", described_in="docs/workflows.md")
+    return Plan(workflow.name, path, script, file.expect)
+
+
+def number_of(workflow: str, settings: Settings) -> str:
+    """Return the number of the first line that runs a workflow.
+
+    Raises:
+        PhoneError: There is none.
+    """
+    for business in settings.businesses:
+        for line in business.lines:
+            if line.workflow == workflow:
+                return line.number
+    raise PhoneError(
+        f"no line of thirdring.yaml runs {workflow}: add one under `lines:` of a business"
+    )
