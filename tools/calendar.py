@@ -45,19 +45,19 @@ async def check_calendar(ctx: RunContext[CallState], day: str) -> str:
     wanted = day_meant(day, here(state).date())
     hours = list(_spans(state, wanted))
     if not hours:
-        return f"{spoken_day(wanted)}: closed, no meetings are possible."
+        raise ToolRefused(f"{spoken_day(wanted)} is not a working day. Ask for another day.")
     now = here(state)
-    if hours[-1].ends_at <= now:
-        return f"{spoken_day(wanted)}: the day is over, nothing is free any more."
     with speakable(state):
         whole = Span(hours[0].starts_at, hours[-1].ends_at)
         taken = await (await calendar_of(state)).taken(whole)
-    passed = [Span(hours[0].starts_at, now)] if hours[0].starts_at < now else []
-    free = list(_free(hours, [*passed, *taken]))
-    if not free:
-        return f"{spoken_day(wanted)}: nothing is free."
+    passed = [Span(whole.starts_at, now)] if whole.starts_at < now else []
     zone = state.business.time_zone
-    return f"{spoken_day(wanted)}: free {listed([_spoken(span, zone) for span in free])}."
+    free = [_spoken(span, zone) for span in _free(hours, [*passed, *taken])]
+    if not free:
+        raise ToolRefused(f"Nothing is free on {spoken_day(wanted)}. Ask for another day.")
+    return json.dumps(
+        {"day": wanted.isoformat(), "spoken_day": spoken_day(wanted), "free": listed(free)}
+    )
 
 
 @function_tool
