@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
@@ -33,6 +34,7 @@ from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
 from thirdring.more_tools import Finding, MoreTools, none_found
 from thirdring.outcome import OutcomeSheet
+from thirdring.recollection import Recollection
 from thirdring.settings import Business, Line, Settings
 from thirdring.state import CallState
 from thirdring.store import open_store
@@ -160,6 +162,7 @@ async def answer(ctx: JobContext, board: Switchboard, typist: Typist | None = No
         route: _Route | CallError = _route(board, leg, ctx.job.metadata)
     except CallError as error:
         route = error
+    recollection = None if isinstance(route, CallError) else _recollect(board, leg, route)
     try:
         live = await _open(desk, leg, route)
     except CallTaken as error:
@@ -177,12 +180,12 @@ async def answer(ctx: JobContext, board: Switchboard, typist: Typist | None = No
         return
     if live.ending is not None:
         return
-    if isinstance(route, CallError):
+    if isinstance(route, CallError) or recollection is None:
         logger.warning("call refused: %s", route)
         await live.refuse(FixedLine.NOT_IN_SERVICE, EndReason.NOT_IN_SERVICE, str(route))
         return
     try:
-        await _speak(desk, leg, route, live)
+        await _speak(desk, leg, route, live, recollection)
     except Exception as error:
         logger.exception("the agent could not start")
         await live.refuse(FixedLine.TECHNICAL_DIFFICULTY, EndReason.MODEL_FAILED, str(error))
@@ -229,6 +232,11 @@ def _route(board: Switchboard, leg: Leg, dispatched: str) -> _Route:
     said = metadata.parse(dispatched)
     business, line = lines.choose(board.settings, leg, said)
     return _Route(business, line, board.workflows[line.workflow], said)
+
+
+def _recollect(board: Switchboard, leg: Leg, route: _Route) -> Recollection:
+    connecting = partial(open_store, board.home, os.environ)
+    return Recollection(connecting, route.business, leg, board.clock)
 
 
 async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:
@@ -281,7 +289,19 @@ async def _say_where(ctx: JobContext, home: Home) -> None:
             await ctx.room.local_participant.set_attributes({inbound.JOURNAL_ATTRIBUTE: home.id})
 
 
-async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
+async def _facts(
+    now: datetime, leg: Leg, route: _Route, live: LiveCall, recollection: Recollection
+) -> dict[str, str]:
+    live.resources.push_async_callback(recollection.close)
+    remembered = await recollection.facts()
+    if recollection.missed is not None:
+        live.goes_without("caller memory", recollection.missed)
+    return facts_of(route.business, route.line, leg, route.metadata, now=now, remembered=remembered)
+
+
+async def _speak(
+    desk: _Desk, leg: Leg, route: _Route, live: LiveCall, recollection: Recollection
+) -> None:
     ctx, board, typist = desk.ctx, desk.board, desk.typist
     store = await live.resources.enter_async_context(open_store(board.home, os.environ))
     state = CallState(
@@ -298,7 +318,7 @@ async def _speak(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> None:
         keypad=None if leg.kind is not LegKind.SIP else RoomKeypad(ctx.room),
     )
     more = MoreTools(board.more_tools, state, workflow.tool_names(route.workflow))
-    facts = facts_of(route.business, route.line, leg, route.metadata, now=board.clock.now())
+    facts = await _facts(board.clock.now(), leg, route, live, recollection)
     facts |= errands.errand_facts(route.workflow, route.business, state.errand)
 
     def told(name: str) -> str:

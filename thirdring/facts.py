@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from thirdring.calls import Leg
 from thirdring.languages import language_name
@@ -11,6 +12,10 @@ from thirdring.metadata import Metadata
 from thirdring.settings import Business, Line
 
 __all__ = ["facts_of"]
+
+_QUOTATION_MARKS: Final = str.maketrans(
+    dict.fromkeys('"\u201c\u201d\u201e\u201f\u00ab\u00bb\uff02', "'")
+)
 
 
 def facts_of(
@@ -56,4 +61,4 @@ def _languages(business: Business) -> str:
 
 def quoted(texts: Sequence[str]) -> str:
     """Return texts that others have chosen, each in quotes that it cannot end by itself."""
-    return "; ".join(f'"{text.replace(chr(34), chr(39))}"' for text in texts)
+    return "; ".join(f'"{text.translate(_QUOTATION_MARKS)}"' for text in texts)

@@ -31,6 +31,7 @@ from thirdring.journal import (
     Entry,
     Journal,
     LatencyMeasured,
+    ModelFault,
     OutcomeNoted,
     TurnSpoken,
 )
@@ -205,6 +206,11 @@ class LiveCall:
             summary=value.summary(),
         )
         self.journal.append(noted)
+
+    def goes_without(self, source: str, why: str) -> None:
+        """Note that something which the call can do without has failed it."""
+        fault = ModelFault(at=self._clock.now(), source=source, message=why, recoverable=True)
+        self.journal.append(fault)
 
     def digit(self, digit: str) -> None:
         """Note a key that the caller pressed."""
