@@ -16,17 +16,17 @@ __all__ = ["agrees", "is_listening"]
 _AGREE = frozenset(
     listed_words(
         # English
-        "yes yeah yep yup yea ya sure correct right exactly absolutely definitely certainly perfect",
-        "great ok okay fine good agreed confirmed confirm affirmative works true course wonderful",
-        "lovely excellent alright ahead",
+        "yes yeah yep yup yea ya sure correct right exactly absolutely definitely certainly",
+        "perfect great ok okay fine good agreed confirmed confirm affirmative works true",
+        "course wonderful lovely excellent alright ahead",
         # Spanish
-        "si claro correcto exacto exactamente vale perfecto acuerdo bien adelante confirmo cierto",
-        "confirmado",
+        "si claro correcto exacto exactamente vale perfecto acuerdo bien adelante confirmo",
+        "cierto confirmado",
         # French
         "oui ouais exact exactement parfait accord absolument volontiers entendu confirme",
         # German
-        "ja jawohl genau richtig stimmt korrekt gerne gern passt klar ordnung einverstanden perfekt",
-        "bestatige naturlich",
+        "ja jawohl genau richtig stimmt korrekt gerne gern passt klar ordnung einverstanden",
+        "perfekt bestatige naturlich",
         # Portuguese
         "sim certo correto exato exatamente isso perfeito combinado confirmado",
         # Italian
@@ -37,14 +37,16 @@ _AGREE = frozenset(
 _BESIDES = frozenset(
     listed_words(
         # English
-        "i im am ill id me my that thats it its is this the a an and for to you your all so oh um uh er",
-        "ah well thank thanks very much please book do lets let us go be will would sound sounds look",
-        "looks everything name number phone email address time day date appointment on at in now of",
-        "sir maam mam see then there like love what said with works",
+        "i im am ill id me my that thats it its is this the a an and for to you your all so",
+        "oh um uh er ah well thank thanks very much please book do lets let us go be will",
+        "would sound sounds look looks everything name number phone email address time day",
+        "date appointment on at in now of sir maam mam see then there like love what said",
+        "with works",
         # Spanish
         "gracias por favor que eso es esta muy de la el los las senor senora mi",
         # French
-        "merci c est ca cest d bon tout a fait s il vous plait le les madame monsieur mon bien sur",
+        "merci c est ca cest d bon tout a fait s il vous plait le les madame monsieur mon",
+        "bien sur",
         # German
         "danke bitte das ist so alles in sehr geht mein mir",
         # Portuguese
@@ -57,15 +59,18 @@ _BESIDES = frozenset(
 _OBJECT = frozenset(
     listed_words(
         # English
-        "no nope nah not never but wait hold hang actually instead change wrong incorrect sorry rather",
-        "different other another except maybe perhaps cancel stop unless only if although however",
-        "dont doesnt isnt cant wont didnt wasnt arent moment second forget without",
+        "no nope nah not never but wait hold hang actually instead change wrong incorrect",
+        "sorry rather different other another except maybe perhaps cancel stop unless only if",
+        "although however dont doesnt isnt cant wont didnt wasnt arent moment second forget",
+        "without",
         # Spanish
-        "pero espera espere mejor cambia cambie cambiar otro otra mal incorrecto quizas nunca tampoco",
+        "pero espera espere mejor cambia cambie cambiar otro otra mal incorrecto quizas nunca",
+        "tampoco",
         # French
         "non mais attendez attends plutot changer autre faux pas jamais peut etre",
         # German
-        "nein nicht aber warte warten lieber andere anderen anderer falsch vielleicht kein keine nie",
+        "nein nicht aber warte warten lieber andere anderen anderer falsch vielleicht kein",
+        "keine nie",
         # Portuguese
         "nao mas melhor outro outra errado talvez",
         # Italian

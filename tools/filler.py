@@ -13,12 +13,13 @@ from thirdring.state import CallState
 
 __all__ = ["FILLER_SECONDS", "filled"]
 
-FILLER_SECONDS: Final = 1.0
+FILLER_SECONDS = 1.0
 """Of silence, before the caller is asked for patience."""
 
 _ASK: Final = (
     "The caller is waiting while you look something up. Ask them for a moment in one short"
-    " sentence, in the language of the conversation. Say nothing else, promise nothing."
+    ' sentence, such as "One moment, please.", in the language of the conversation. Say nothing'
+    " else, promise nothing."
 )
 
 

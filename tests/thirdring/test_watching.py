@@ -18,7 +18,7 @@ from thirdring.errors import ToolRefused
 from thirdring.state import CallState
 from thirdring.store.sqlite import SqliteStore
 from thirdring.watching import Happening, HasEnded, Packets, ToolRun, Wait, packet, watch_tools
-from tools.refusal import guarded
+from tools.guard import guarded
 
 LONGEST = 15 * 1024
 

@@ -105,7 +105,7 @@ async def test_a_yes_may_be_understood_after_the_tool_call(call: Conversation) -
     understood = call.state.conversation.understood
     understood.clear()
     asked = asyncio.create_task(call.use("visit", name="Jane Doe"))
-    while not understood._waiters:  # type: ignore[attr-defined]  # asyncio does not tell
+    while not understood._waiters:  # noqa: ASYNC110 - it cannot be told
         await asyncio.sleep(0)
     call.hear(Role.CALLER, "Yes.")
     understood.set()
