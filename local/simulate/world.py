@@ -44,6 +44,8 @@ _BUSINESS: Final[Mapping[str, Any]] = {
     "slot_minutes": 30,
 }
 _SLUG: Final = "riverside"
+_ENVIRON: Final = {"STAFF_ADDRESS": "json://nobody.invalid/"}
+"""Where staff are told: nothing is sent, for in a simulation there is no courier."""
 _SOMEBODY_ELSE: Final = "another-call"
 
 
@@ -66,7 +68,7 @@ def settings_of(
     }
     path = folder / "thirdring.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    return config.load(path, workflows=workflows, environ={})
+    return config.load(path, workflows=workflows, environ=_ENVIRON)
 
 
 class World:
