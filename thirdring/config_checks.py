@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final
 
 from thirdring.config_findings import Findings
-from thirdring.config_outside_checks import check_outside, tools_of_workflow
+from thirdring.config_outside_checks import check_outside
 from thirdring.config_sink_checks import allowed_networks, check_sinks
 from thirdring.config_values import (
     is_loopback,
@@ -25,7 +25,7 @@ from thirdring.config_values import (
 )
 from thirdring.prompts import placeholders
 from thirdring.settings import GatewaySettings
-from thirdring.workflow import CALL_FACTS, Workflow
+from thirdring.workflow import CALL_FACTS, Workflow, tool_names
 from thirdring.yaml_document import YamlPath
 
 __all__ = ["check"]
@@ -223,7 +223,7 @@ def _check_tools(
     tools: list[object],
     workflow: Workflow,
 ) -> None:
-    known = {*tools_of_workflow(workflow), *business.tools}
+    known = {*tool_names(workflow), *business.tools}
     for index, tool in enumerate(tools):
         if isinstance(tool, str) and tool not in known:
             what = f"is no tool of the workflow {workflow.name}"

@@ -37,9 +37,11 @@ def files_of(path: Path) -> list[Path]:
 def stamp(path: Path) -> Stamp:
     """Return what tells a configuration from what it was before; cheap, nothing is read."""
     try:
-        return tuple(_stamps(files_of(path)))
+        files = files_of(path)
     except OSError:
         return ()
+    # The folder itself: a file that an editor puts in another's place is missing for a moment.
+    return tuple(_stamps(files if files == [path] else [path, *files]))
 
 
 def _stamps(files: list[Path]) -> Iterator[tuple[str, int, int, int, int]]:

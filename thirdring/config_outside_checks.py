@@ -11,10 +11,10 @@ from typing import Final
 from thirdring.config_findings import Findings
 from thirdring.egress import Network, check_url
 from thirdring.errors import EgressRefused
-from thirdring.workflow import Workflow
+from thirdring.workflow import Workflow, tool_names
 from thirdring.yaml_document import YamlPath
 
-__all__ = ["check_outside", "tools_of_workflow"]
+__all__ = ["check_outside"]
 
 _EXTRA: Final = "the extra {0}: uv sync --inexact --extra {0}"
 _ARGUMENT: Final = re.compile(r"\{([^{}]*)\}")
@@ -56,12 +56,6 @@ def check_outside(
         _check_target(findings, place, _mapping(server), allowed)
 
 
-def tools_of_workflow(workflow: Workflow) -> list[str]:
-    """Return the names of the tools of all agents of a workflow."""
-    tools = [*workflow.tools, *(tool for agent in workflow.agents for tool in agent.tools)]
-    return [tool.info.name for tool in tools]
-
-
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
@@ -78,7 +72,7 @@ def _workflow_tools(
     for line in _list(business.get("lines")):
         name = _mapping(line).get("workflow")
         if isinstance(name, str) and name in workflows:
-            for tool in tools_of_workflow(workflows[name]):
+            for tool in tool_names(workflows[name]):
                 taken.setdefault(tool, f"the workflow {name}")
     return taken
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from thirdring.workflow import CALL_FACTS
+
 __all__ = ["BAD"]
 
 # Each row: what stands in the good file, what stands there instead, and the problems without the
@@ -10,8 +12,9 @@ BAD: dict[str, tuple[str, ...]] = {
     "unknown key": (
         "workflow: patient_questions\n        tools",
         "workflow: patient_questions\n        voise: marin\n        tools",
-        "17:9 businesses.clinic.lines[0].voise: unknown key, got voise; expected one of agent_name, "
-        "ai_instructions, greeting, instructions, limits, model, number, tools, voice, voice_id, workflow "
+        "17:9 businesses.clinic.lines[0].voise: unknown key, got voise; expected one of "
+        "agent_name, ai_instructions, greeting, instructions, limits, model, number, tools, voice, "
+        "voice_id, workflow "
         '(did you mean "voice"?)',
     ),
     "unknown key at the top": (
@@ -118,8 +121,7 @@ BAD: dict[str, tuple[str, ...]] = {
         "{{ notes }}",
         "{{ note }}",
         "18:19 businesses.clinic.lines[0].greeting: uses the unknown fact 'note', got Welcome to "
-        "{{ facility_name }}. {{ note }}; expected one of address, agent_name, business_name, caller_memory, caller_phone, "
-        "facility_name, notes, patient_name, patient_phone, today "
+        "{{ facility_name }}. {{ note }}; expected one of " + ", ".join(sorted(CALL_FACTS)) + " "
         '(did you mean "notes"?)',
     ),
     "placeholder in a fact": (

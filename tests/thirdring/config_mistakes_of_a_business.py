@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from thirdring.workflow import CALL_FACTS
+
 __all__ = ["BAD", "FULL"]
 
 FULL = """\
@@ -73,9 +75,9 @@ BAD: dict[str, tuple[str, ...]] = {
         "of {{ business_name }}",
         "of {{ busines_name }}",
         "8:19 businesses.clinic.instructions: uses the unknown fact 'busines_name', got You are "
-        "{{ agent_name }} of {{ busines_name }}.; expected one of address, agent_name, "
-        "business_name, caller_memory, caller_phone, facility_name, notes, patient_name, "
-        'patient_phone, today (did you mean "business_name"?)',
+        "{{ agent_name }} of {{ busines_name }}.; expected one of "
+        + ", ".join(sorted(CALL_FACTS))
+        + ' (did you mean "business_name"?)',
     ),
     "agent name": (
         "agent_name: Robin",

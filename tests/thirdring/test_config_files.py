@@ -70,8 +70,8 @@ def test_two_files_that_claim_one_business_are_both_named(tmp_path: Path) -> Non
 def test_what_is_about_all_stands_in_one_file(tmp_path: Path) -> None:
     """A second one with the same key is told, with the place of the first."""
     assert problems(tmp_path, a=CLINIC + "worker: {capacity: 2}\n", b=GARAGE, c=REST) == [
-        "F/c.yaml:3:1 worker: is there already, at F/a.yaml:8:1, got worker; expected one file with "
-        "this key"
+        "F/c.yaml:3:1 worker: is there already, at F/a.yaml:8:1, got worker; expected one file "
+        "with this key"
     ]
 
 
