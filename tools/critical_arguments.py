@@ -9,9 +9,11 @@ from typing import Final
 
 import phonenumbers
 from livekit.agents import RunContext
+from pydantic import JsonValue
 
 from thirdring.state import CallState
 from tools.confirming import Critical, Email, Moment, Name, Phone, Words, require_confirmed
+from tools.read_back import spoken
 from tools.spoken import spoken_day
 
 __all__ = ["confirmed", "critical"]
@@ -20,36 +22,55 @@ _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@.]+")
 _PHONE: Final = re.compile(r"\+?[\d\s().-]{7,25}", re.ASCII)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOMENT: Final = re.compile(rf"{_DAY.pattern}[T ]\d{{2}}:\d{{2}}.*", re.ASCII)
-_NAME: Final = re.compile(r"(.+_)?(name|surname)")
+_NAME: Final = re.compile(r"\b(sur)?name$")
+_LONGEST: Final = 60
+"""Nobody has to repeat what is longer word for word."""
 
 
-async def confirmed(ctx: RunContext[CallState], arguments: Mapping[str, object]) -> None:
+async def confirmed(ctx: RunContext[CallState], arguments: Mapping[str, JsonValue]) -> None:
     """Return when the caller has agreed to these arguments.
 
     Raises:
         ToolRefused: They have not yet; says what to read back.
     """
-    values = list(critical(ctx.userdata, arguments))
+    state = ctx.userdata
+    given = list(_leaves("", arguments))
+    found = [critical(state, name, value) for name, value in given]
+    said = [
+        f"{name} {value if one is None else spoken(one, home=state.line.number)}".strip()
+        for (name, value), one in zip(given, found, strict=True)
+    ]
     what = ctx.function_call.name.replace("_", " ")
-    others = [f"{name.replace('_', ' ')} {value}" for name, value in arguments.items()]
-    await require_confirmed(ctx, ", ".join([what, *others]), *values)
+    read_back = f"{what}: {', '.join(said)}" if said else what
+    await require_confirmed(ctx, read_back, *(one for one in found if one is not None))
 
 
-def critical(state: CallState, arguments: Mapping[str, object]) -> Iterator[Critical]:
-    """Yield what must not be misheard: numbers of phones, addresses of mail, days, names."""
-    for name, value in arguments.items():
-        if isinstance(value, str) and (found := _critical(state, name, value.strip())) is not None:
-            yield found
+def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
+    """Yield every value inside of a value, with the words of its name."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{name} {key}".replace("_", " ").strip(), inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(name, inner)
+    elif value is not None:
+        yield name, value
 
 
-def _critical(state: CallState, name: str, text: str) -> Critical | None:
+def critical(state: CallState, name: str, value: object) -> Critical | None:
+    """Return what must not be misheard of an argument; None for a long text, yes and no."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    text = str(value).strip()
     if _EMAIL.fullmatch(text):
         return Email(text)
     if (at := _moment(state, text)) is not None:
         return at
     if _PHONE.fullmatch(text) and (number := _number(state, text)) is not None:
         return Phone(number)
-    return Name(text) if text and _NAME.fullmatch(name) else None
+    if len(text) > _LONGEST or not any(map(str.isalnum, text)):
+        return None
+    return Name(text) if _NAME.search(name.lower()) else Words(text)
 
 
 def _moment(state: CallState, text: str) -> Critical | None:
