@@ -11,9 +11,11 @@ from typing import Final
 from local.caller.errors import CallNotAsPlanned
 from local.caller.g711 import Samples
 from local.caller.hearing import Hearing
+from local.caller.keys import HeardKeys
 from local.caller.media import MediaStream, Transmission
 from local.caller.packets import CallLog, ReceivedPacket, Utterance, UtteranceKind
 from local.caller.priority import real_time
+from local.caller.rtp import RtpPacket
 from local.caller.signalling import Signalling, local_host_towards, open_signalling, resolve
 from local.caller.sip import OutgoingCall
 from local.caller.sip_events import Answered, Ended, Event, MediaChanged, Ringing, Signal
@@ -28,10 +30,15 @@ class LiveCall:
     """A call that has been placed; made by `open_call`."""
 
     def __init__(
-        self, media: MediaStream, hearing: Hearing, on_event: Callable[[Event, float], None]
+        self,
+        media: MediaStream,
+        hearing: Hearing,
+        keys: HeardKeys,
+        on_event: Callable[[Event, float], None],
     ) -> None:
         self.media = media
         self.hearing = hearing
+        self.keys = keys
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self.answered: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self.transmits = True
@@ -182,14 +189,18 @@ async def open_call(
     destination = resolve(uri)
     host = local_host_towards(destination)
     loop = asyncio.get_running_loop()
-    hearing = Hearing()
+    hearing, keys = Hearing(), HeardKeys()
 
     def heard(packet: ReceivedPacket) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed before the thread ends
             loop.call_soon_threadsafe(hearing.feed, packet)
 
-    async with MediaStream(host, heard) as media:
-        live = LiveCall(media, hearing, on_event)
+    def pressed(packet: RtpPacket) -> None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(keys.feed, packet)
+
+    async with MediaStream(host, heard, pressed) as media:
+        live = LiveCall(media, hearing, keys, on_event)
         live.transmits = transmit
         async with open_signalling(host, live.take_event) as signalling:
             call = OutgoingCall(

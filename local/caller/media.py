@@ -23,6 +23,7 @@ from typing import Final, Self
 
 from local.caller.dialog import Address
 from local.caller.g711 import ALAW_SILENCE, MULAW_SILENCE, Samples, alaw_encode, mulaw_encode
+from local.caller.keys import is_key
 from local.caller.packets import ReceivedPacket, SentPacket, decode, level_of_samples
 from local.caller.priority import real_time
 from local.caller.rtp import FRAME_SAMPLES, FRAME_SECONDS, RtpPacket, digit_payloads, parse_rtp
@@ -76,9 +77,15 @@ class MediaStream:
     Args:
         host: The local address to bind; the port is a free one.
         on_packet: Called in the media thread for every audio packet that arrives.
+        on_key: Likewise for every packet of a pressed key.
     """
 
-    def __init__(self, host: str, on_packet: Callable[[ReceivedPacket], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        on_packet: Callable[[ReceivedPacket], None],
+        on_key: Callable[[RtpPacket], None] = lambda _packet: None,
+    ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
@@ -87,6 +94,7 @@ class MediaStream:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._on_packet = on_packet
+        self._on_key = on_key
         self._remote: AudioAnswer | None = None
         self._transmitting = True
         self._waiting: deque[Transmission] = deque()
@@ -248,6 +256,9 @@ class MediaStream:
                 data, ancillary, _, _ = self._socket.recvmsg(2048, 64)
                 at = _arrival(ancillary)
                 packet = parse_rtp(data)
+                if packet is not None and is_key(packet):
+                    self._on_key(packet)
+                    continue
                 samples = None if packet is None else decode(packet)
                 if packet is None or samples is None:
                     continue

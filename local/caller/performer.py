@@ -15,9 +15,11 @@ from local.caller.packets import UtteranceKind
 from local.caller.script import (
     Burst,
     Expectation,
+    ExpectKeys,
     HangUp,
     Interrupt,
     Interruption,
+    Keys,
     Pause,
     Play,
     Press,
@@ -86,6 +88,8 @@ class _Performer:
                 await self._sound(sound, interruption.say, UtteranceKind.SAY)
             case Press(press=digits):
                 await self._press(digits)
+            case ExpectKeys(expect_keys=keys):
+                await self._expect_keys(keys)
             case Wait(wait=expectation):
                 await self._wait(expectation)
             case Pause(pause_ms=milliseconds):
@@ -121,6 +125,25 @@ class _Performer:
         what = f"to speak and then be quiet for {expectation.silence_ms} ms"
         silence = hearing.silence(expectation.silence_ms / 1000)
         await self._expect(silence, what, expectation.timeout_s)
+
+    async def _expect_keys(self, expected: Keys) -> None:
+        keys = self._call.keys
+        try:
+            pressing = self._in_call(
+                keys.expect(expected.keys),
+                f"while waiting for the keys {expected.keys}",
+                expected.timeout_s,
+            )
+            if await pressing:
+                return
+        except ValueError as other:
+            raise CallNotAsPlanned(
+                f"the agent pressed {other}, not the keys {expected.keys}"
+            ) from other
+        raise CallNotAsPlanned(
+            f"waited {expected.timeout_s:g} s in vain for the keys {expected.keys}; the agent "
+            f"pressed {keys.fresh or 'none'}"
+        )
 
     async def _until_speaking(self, interruption: Interruption) -> None:
         if interruption.after_words is None:

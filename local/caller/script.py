@@ -6,6 +6,7 @@ steps:
   - wait: {agent_speaks: true}
   - interrupt: {after_words: 4, say: "Wait, one more question."}
   - press: "12#"
+  - expect_keys: {keys: "2", timeout_s: 20}  # the far end presses them; or just "2"
   - pause_ms: 500
   - stay_silent: {seconds: 5, rtp: false}
   - play: sounds/cough.wav               # beside the script, or absolute
@@ -36,6 +37,7 @@ from thirdring.yaml_document import Document, YamlPath, spelled
 
 __all__ = [
     "Burst",
+    "ExpectKeys",
     "HangUp",
     "Interrupt",
     "Pause",
@@ -113,6 +115,21 @@ class Press(_Part):
     press: Annotated[str, Field(pattern=r"^[0-9*#A-D]{1,64}$")]
 
 
+class Keys(_Part):
+    keys: Annotated[str, Field(pattern=r"^[0-9*#A-D]{1,64}$")]
+    timeout_s: _Seconds = 15.0
+
+
+def _keys_alone(value: object) -> object:
+    return {"keys": value} if isinstance(value, str) else value
+
+
+class ExpectKeys(_Part):
+    """The far end presses these keys, and no others before them, since the last such step."""
+
+    expect_keys: Annotated[Keys, BeforeValidator(_keys_alone)]
+
+
 class Pause(_Part):
     pause_ms: _Milliseconds
 
@@ -154,13 +171,26 @@ class HangUp(_Part):
     hang_up: bool = True
 
 
-Step = Say | Wait | Interrupt | Press | Pause | StaySilent | Play | Burst | WaitHangUp | HangUp
+Step = (
+    Say
+    | Wait
+    | Interrupt
+    | Press
+    | ExpectKeys
+    | Pause
+    | StaySilent
+    | Play
+    | Burst
+    | WaitHangUp
+    | HangUp
+)
 
 _STEPS: Final[Mapping[str, type[Step]]] = {
     "say": Say,
     "wait": Wait,
     "interrupt": Interrupt,
     "press": Press,
+    "expect_keys": ExpectKeys,
     "pause_ms": Pause,
     "stay_silent": StaySilent,
     "play": Play,

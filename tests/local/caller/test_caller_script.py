@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from local.caller.script import Burst, HangUp, Interrupt, Play, Script, StaySilent, load_script
+from local.caller.script import (
+    Burst,
+    ExpectKeys,
+    HangUp,
+    Interrupt,
+    Play,
+    Script,
+    StaySilent,
+    load_script,
+)
 from thirdring.errors import ConfigError
 
 EVERY_STEP = """
@@ -17,6 +26,7 @@ steps:
   - wait: {agent_speaks: true}
   - interrupt: {after_words: 4, say: "Wait, one more question."}
   - press: "12#"
+  - expect_keys: "7*"
   - pause_ms: 500
   - stay_silent: 5
   - stay_silent: {seconds: 5, rtp: false}
@@ -42,12 +52,13 @@ def problems(folder: Path, text: str) -> list[str]:
 def test_every_step_is_read(tmp_path: Path) -> None:
     """All forms of the documentation are understood; files lie beside the script."""
     script = load(tmp_path, EVERY_STEP)
-    assert len(script.steps) == 12
+    assert len(script.steps) == 13
     assert not script.rtp
     assert isinstance(script.steps[3], Interrupt)
-    assert script.steps[6] == StaySilent.model_validate({"stay_silent": {"seconds": 5}})
-    assert script.steps[8] == Play(play=tmp_path / "sounds" / "cough.wav")
-    assert script.steps[9:12:2] == (Burst(), HangUp())
+    assert script.steps[5] == ExpectKeys.model_validate({"expect_keys": {"keys": "7*"}})
+    assert script.steps[7] == StaySilent.model_validate({"stay_silent": {"seconds": 5}})
+    assert script.steps[9] == Play(play=tmp_path / "sounds" / "cough.wav")
+    assert script.steps[10:13:2] == (Burst(), HangUp())
 
 
 def test_an_unknown_step_names_the_nearest(tmp_path: Path) -> None:
