@@ -92,8 +92,8 @@ class World:
         def write(connection: Connection) -> None:
             for fact in known:
                 connection.execute(
-                    "INSERT INTO caller_facts (business, number, fact, call_id, noted_at)"
-                    " VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO caller_facts (business, number, fact, call_id, noted_at, of_call)"
+                    " VALUES (?, ?, ?, ?, ?, 0)",
                     (slug, number, fact, _SOMEBODY_ELSE, noted),
                 )
             if self._userdata.opted_out:

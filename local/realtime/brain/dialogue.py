@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -245,9 +245,10 @@ class _Dialogue:
             case "yes_no" | "agreement":
                 answer = words.find_yes_no(text) if asked else None
                 return answer if answer == "yes" or slot.parse == "yes_no" else None
-            case "phrase" | "text":
+            case "phrase" | "text" | "anything":
                 found = slot.hear.search(text) if slot.hear else None
-                whole = text.strip(" .,!") if asked and not sure else None
+                taken = asked and (slot.parse == "anything" or not sure)
+                whole = text.strip(" .,!") if taken else None
                 return found[0] if found else whole
 
     # Goals and calls
@@ -272,8 +273,7 @@ class _Dialogue:
         if call.tool not in self.tools:
             text = call.unavailable or self.script.unsure.refer
             return replace(state, goal=None).saying(text, expect=call.expect)
-        arguments = {name: _filled(value, state.values) for name, value in call.arguments.items()}
-        act = Call(call.tool, json.dumps(arguments))
+        act = Call(call.tool, json.dumps(dict(_arguments(call, state.values))))
         return replace(state, act=act, failures=0, called=call)
 
     def _result(self, state: _State, name: str, output: str) -> _State:
@@ -319,6 +319,14 @@ class _Dialogue:
         steps = self.script.goals[state.goal].steps if state.goal else ()
         calls = [step.call for step in steps] + [rule.call for rule in self.script.rules]
         return next((call for call in calls if call is not None and call.tool == name), None)
+
+
+def _arguments(call: ScriptCall, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a function is called with; nothing for a text that has come out empty."""
+    for name, given in call.arguments.items():
+        value = _filled(given, values) if isinstance(given, str) else given
+        if value != "":
+            yield name, value
 
 
 def _is_done(call: ScriptCall, state: _State) -> bool:

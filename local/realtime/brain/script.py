@@ -50,7 +50,8 @@ class Slot(_Part):
     Attributes:
         parse: How it is found in what was said. `choice` picks one of the list named by `of`;
             `phrase` is what of `hear` occurs, or else the whole answer to `ask`; `agreement` is
-            a yes to `ask`, and a no is left to the rules.
+            a yes to `ask`, and a no is left to the rules; `text` is an answer that no rule is for,
+            `anything` whatever is answered.
         ask: The question for it; may use `{values}`, and `{value:digits}` for a phone number.
         hear: The words of a `phrase`.
         of: The kept list of a `choice`; each has a `spoken` text such as "9:30 AM".
@@ -58,7 +59,9 @@ class Slot(_Part):
         forget: Values that are void once this one changes.
     """
 
-    parse: Literal["day", "name", "phone", "yes_no", "agreement", "choice", "phrase", "text"]
+    parse: Literal[
+        "day", "name", "phone", "yes_no", "agreement", "choice", "phrase", "text", "anything"
+    ]
     ask: str
     hear: Keywords | None = None
     of: str | None = None
@@ -78,7 +81,7 @@ class Call(_Part):
     """A function call; only made when the client declared the function.
 
     Attributes:
-        arguments: Values may use `{values}`.
+        arguments: Texts may use `{values}`; one that comes out empty is left out.
         keep: Value to set -> path in the JSON result. A result without it counts as refused.
         then: What is said with the result: `{text}` is a text result, `{key}` of a JSON one. When
             absent the goal goes on.
@@ -90,7 +93,7 @@ class Call(_Part):
     """
 
     tool: str
-    arguments: dict[str, str] = Field(default_factory=dict)
+    arguments: dict[str, str | bool | int] = Field(default_factory=dict)
     keep: dict[str, str] = Field(default_factory=dict)
     then: str | None = None
     refused: str | None = None

@@ -23,10 +23,24 @@ SCRIPT = Script.model_validate(
                 "forget": ["agreed"],
             },
             "phone": {"parse": "phone", "ask": "Your number?", "forget": ["agreed"]},
+            "message": {"parse": "anything", "ask": "What should I pass on?"},
             "change": {"parse": "text", "ask": "What is?"},
             "agreed": {"parse": "agreement", "ask": "A {problem}, {phone:digits}. Is that right?"},
         },
         "goals": {
+            "message": {
+                "steps": [
+                    {"need": "message"},
+                    {
+                        "call": {
+                            "tool": "pass_on",
+                            "unavailable": "A {message}.",
+                            "then": ".",
+                            "ends": True,
+                        }
+                    },
+                ]
+            },
             "job": {
                 "steps": [
                     {"need": "problem"},
@@ -44,9 +58,10 @@ SCRIPT = Script.model_validate(
                         }
                     },
                 ]
-            }
+            },
         },
         "rules": [
+            {"hear": ["message"], "pursue": "message"},
             {"hear": ["no"], "expecting": "agreed", "say": "What is?", "expect": "change"},
             {"hear": ["help"], "pursue": "job"},
         ],
@@ -107,3 +122,27 @@ async def test_what_changes_after_a_yes_is_asked_anew() -> None:
     """An agreement is to what was read back, not to what is said later."""
     act = await after(*TO_THE_QUESTION, "Yes.", '{"error": "busy"}', "It is 202 555 0100.")
     assert act == Say("A leaking tap, 2 0 2, 5 5 5, 0 1 0 0. Is that right?")
+
+
+async def test_a_text_that_comes_out_empty_is_no_argument() -> None:
+    """What is not known is left out; what is no text is given as it is."""
+    step = {"tool": "note", "arguments": {"x": "{nothing}", "y": True}, "then": ".", "ends": True}
+    script = Script.model_validate(
+        {
+            "when": "",
+            "greeting": "Hello.",
+            "unsure": {"again": "Pardon?", "refer": "Sorry."},
+            "rules": [{"hear": ["go"], "call": step}],
+        }
+    )
+    items = (Item("u", "message", text="Go"),)
+    tools = (Tool(type="function", name="note"),)
+    prompt = Prompt(instructions="", request=None, items=items, tools=tools)
+    assert [act async for act in ScriptBrain((script,)).reply(prompt)] == [
+        Call("note", '{"y": true}')
+    ]
+
+
+async def test_a_message_is_taken_whatever_it_says() -> None:
+    """Its words are for somebody else: no rule is for them."""
+    assert await after("A message", "Tell them I need help") == Say("A Tell them I need help.")
