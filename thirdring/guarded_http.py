@@ -14,7 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, Final
@@ -24,7 +24,7 @@ import httpx
 
 from thirdring.egress import Network, Target, check_address, check_url
 
-__all__ = ["GuardedClient", "Resolve", "resolve"]
+__all__ = ["GuardedClient", "Resolve", "authorities", "resolve"]
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host, best first; raises OSError."""
@@ -34,6 +34,12 @@ _NEXT_ADDRESS_SECONDS: Final = 2.0
 # Of its own: a name whose servers are silent holds a thread for half a minute, and asyncio's few
 # are for everything else.
 _RESOLVING: Final = ThreadPoolExecutor(128, thread_name_prefix="resolving")
+
+
+@cache
+def authorities() -> ssl.SSLContext:
+    """Return whom to believe by default; to read them takes a while, the first time."""
+    return httpx.create_ssl_context()
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -18,7 +17,7 @@ from pydantic import JsonValue
 
 from thirdring.egress import Network
 from thirdring.errors import EgressRefused, ToolRefused
-from thirdring.guarded_http import GuardedClient
+from thirdring.guarded_http import GuardedClient, authorities
 from thirdring.outside_settings import HttpTool
 from thirdring.state import CallState
 from tools.critical_arguments import confirmed
@@ -71,15 +70,10 @@ class _Line:
     client: GuardedClient
 
 
-@cache
-def _authorities() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
-
-
 @asynccontextmanager
 async def _open(allowed: tuple[Network, ...]) -> AsyncIterator[_Line]:
     limits = httpx.Limits(max_connections=8, keepalive_expiry=_KEEP_ALIVE_SECONDS)
-    tls = await asyncio.to_thread(_authorities)
+    tls = await asyncio.to_thread(authorities)
     async with GuardedClient(allowed, limits=limits, timeout=30, tls=tls) as client:
         yield _Line(client)
 

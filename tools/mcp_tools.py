@@ -120,10 +120,14 @@ async def _hold(
 
 
 def _reason(error: BaseException | None) -> str:
-    """Return why a connection did not come about; libraries wrap it in groups."""
+    """Return why a connection did not come about; libraries wrap it in groups.
+
+    Most of them name the URL, which may hold a secret: of those no more than their kind is said.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    kind = type(error).__name__
+    return f"{kind}: {error}" if isinstance(error, httpx2.TransportError) else kind
 
 
 def _tool(server: McpServer, client: Client, tool: mcp_types.Tool) -> RawFunctionTool[..., Any]:

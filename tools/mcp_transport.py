@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import cache
 from typing import Final
 
 import httpx
@@ -14,7 +13,7 @@ import httpx2
 
 from thirdring.egress import Network
 from thirdring.errors import EgressRefused
-from thirdring.guarded_http import GuardedClient
+from thirdring.guarded_http import GuardedClient, authorities
 
 __all__ = ["open_transport"]
 
@@ -22,17 +21,15 @@ ANSWER_BYTES: Final = 1024 * 1024
 _SILENCE_SECONDS: Final = 300.0
 """A server keeps a stream open for what it may have to say; each call has its own limit."""
 
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
+# It logs the URL of each request, which may hold a secret.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
 @asynccontextmanager
 async def open_transport(allowed: tuple[Network, ...]) -> AsyncIterator[httpx2.AsyncBaseTransport]:
     """Yield a transport that reaches what `thirdring.egress` lets through, at each request."""
     limits = httpx.Limits(max_connections=16, keepalive_expiry=30)
-    tls = await asyncio.to_thread(_authorities)
+    tls = await asyncio.to_thread(authorities)
     async with GuardedClient(allowed, limits=limits, timeout=_SILENCE_SECONDS, tls=tls) as client:
         yield _Transport(client)
 

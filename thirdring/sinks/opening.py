@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from thirdring.errors import PhoneError
+from thirdring.guarded_http import authorities
 from thirdring.home import Home
 from thirdring.settings import MongoSettings, Settings
 from thirdring.sinks.file import FileSink
 from thirdring.sinks.sink import Sink
-from thirdring.sinks.webhook import WebhookSink, authorities, open_client
+from thirdring.sinks.webhook import WebhookSink, open_client
 
 __all__ = ["open_sinks"]
 

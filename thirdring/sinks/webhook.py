@@ -14,12 +14,12 @@ import httpx
 
 from thirdring.egress import Network
 from thirdring.errors import EgressRefused
-from thirdring.guarded_http import GuardedClient, Resolve, resolve
+from thirdring.guarded_http import GuardedClient, Resolve, authorities, resolve
 from thirdring.settings import WebhookEndpoint
 from thirdring.sinks.results import DeliveryResult, Outcome
 from thirdring.sinks.signing import sign
 
-__all__ = ["WebhookSink", "authorities", "open_client", "signatures"]
+__all__ = ["WebhookSink", "open_client", "signatures"]
 
 TIMEOUT_SECONDS = 15
 LONGEST_WAIT = timedelta(hours=24)
@@ -40,11 +40,6 @@ def open_client(
     return GuardedClient(
         allowed, limits=limits, timeout=TIMEOUT_SECONDS, tls=tls or authorities(), resolve=resolve
     )
-
-
-def authorities() -> ssl.SSLContext:
-    """Read whom to believe by default; that takes a while, so clients had better share it."""
-    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)
