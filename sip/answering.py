@@ -18,7 +18,7 @@ from livekit.agents.voice.io import TextOutput
 
 from sip import inbound
 from sip.caller import CallerEvents, Follower, arrival, follow
-from sip.keypad import RoomKeypad
+from sip.keypad import RoomKeypad, UnseenKeypad
 from sip.last_news import hear_of_departure
 from sip.orphan import end_with_worker
 from sip.room_end import RoomEnd
@@ -315,7 +315,8 @@ async def _speak(
         resources=live.resources,
         allowed_receivers=board.settings.allowed_receivers,
         errand=await errands.errand_of(store, route.business, route.workflow, leg, route.metadata),
-        keypad=None if leg.kind is not LegKind.SIP else RoomKeypad(ctx.room),
+        keypad=UnseenKeypad() if leg.kind is LegKind.CONSOLE else RoomKeypad(ctx.room),
+        roles=route.workflow.roles,
     )
     more = MoreTools(board.more_tools, state, workflow.tool_names(route.workflow))
     facts = await _facts(board.clock.now(), leg, route, live, recollection)
@@ -341,6 +342,8 @@ async def _speak(
         agent,
         minutes=route.workflow.time_limit_minutes,
         speaks_first=speaks_first,
+        # Who types sees that somebody is there.
+        connecting=route.workflow.connecting and leg.kind is not LegKind.CONSOLE,
     )
     await agent_session.start(
         agent,
@@ -349,7 +352,8 @@ async def _speak(
         session_host=leg.kind is LegKind.CONSOLE,
         record=False,
     )
-    more.offer(agent)
+    if name == workflow.MAIN:  # whoever is called for an errand gets at nothing else
+        more.offer(agent)
     greeting = prompts.fill(route.line.greeting or route.workflow.greeting, facts)
     if greeting and name == workflow.MAIN:
         agent_session.generate_reply(instructions=f'Say exactly this, word for word: "{greeting}"')

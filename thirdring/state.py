@@ -16,6 +16,7 @@ from thirdring.conversation import Conversation
 from thirdring.egress import Network
 from thirdring.keypad import Keypad
 from thirdring.outcome import OutcomeSheet
+from thirdring.roles import Roles
 from thirdring.settings import Business, Line
 from thirdring.store import Store
 from thirdring.store.appointments import Slot
@@ -43,6 +44,7 @@ class CallState:
         transfer: Connects the caller with somebody else; None where nothing can.
         errand: What the call is made for; None when somebody calls us.
         keypad: Presses keys; None where there are none.
+        roles: Which models the call has besides its main one.
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
         refused: Ids of tool calls to which a rule said no.
@@ -64,6 +66,7 @@ class CallState:
     transfer: Transfer | None = None
     errand: Errand | None = None
     keypad: Keypad | None = None
+    roles: Roles = field(default_factory=Roles)
     offered: dict[str, Slot] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     tool_calls: int = 0

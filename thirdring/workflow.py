@@ -18,6 +18,7 @@ from thirdring.errors import ConfigError, Problem
 from thirdring.outcome import Outcome
 from thirdring.prompts import PLACEHOLDER
 from thirdring.raw_tools import GUARDED
+from thirdring.roles import Roles
 
 __all__ = [
     "CALL_FACTS",
@@ -123,6 +124,7 @@ class Workflow(BaseModel):
         outcome: What a call must leave behind; None for nothing but its record.
         agents: Those that the first one can hand the caller over to, and they to each other.
         hands_over_to: Names of those of `agents` that the first one knows.
+        roles: Its models by what they do.
         errand: What calls of this workflow are made for; its fields are facts too. The kind of its
             errands is the workflow's name.
         takes_callbacks: Whoever calls from the number of an open errand calls about it. A number
@@ -144,6 +146,7 @@ class Workflow(BaseModel):
     outcome: type[Outcome] | None = None
     agents: tuple[AgentPart, ...] = ()
     hands_over_to: tuple[str, ...] = ()
+    roles: Roles = Roles()
     errand: type[BaseModel] | None = None
     takes_callbacks: bool = False
     reply_tokens: Annotated[int, Field(ge=50, le=4096)] | None = None
