@@ -18,7 +18,7 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint latency chaos bench-courier up clean
+.PHONY: help setup demo test lint latency chaos bench-courier bench-tools up clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ chaos: setup ## Kill what serves calls at random times, and balance the ledger
 
 bench-courier: setup ## Measure from BYE to webhook, and how fast a backlog goes
 	@$(RUN) ring.py bench-courier $(ARGS)
+
+bench-tools: setup ## Measure what a tool costs besides its own work
+	@$(RUN) ring.py bench-tools $(ARGS)
 
 up: setup ## Run the local parts until Ctrl-C, for agents started by hand
 	@$(RUN) ring.py up $(ARGS)

@@ -375,6 +375,16 @@ def bench_courier(
 
 
 @app.command()
+def bench_tools(
+    *, calls: Annotated[int, typer.Option("--n", min=100, help="Tool calls.")] = 500
+) -> None:
+    """Measure what a tool costs besides its own work; judge it against its bounds."""
+    from bench.tool_overhead import run
+
+    raise typer.Exit(asyncio.run(run(Console(highlight=False), n=calls)))
+
+
+@app.command()
 def chaos(
     *,
     seed: Annotated[int | None, typer.Option(help="That of a run which is to be repeated.")] = None,
