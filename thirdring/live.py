@@ -23,6 +23,7 @@ from livekit.agents.voice import SpeechHandle
 
 from thirdring.calls import Ending, EndReason, Latency
 from thirdring.clock import Clock
+from thirdring.first_words import FirstWords
 from thirdring.fixed_lines import FixedLine, duration, frames
 from thirdring.journal import (
     Answered,
@@ -52,11 +53,6 @@ _TAIL_SECONDS = 0.3
 The last loud packet leaves the SIP side 54 to 92 ms after the playout; livekit-sip's mixer holds
 60 to 80 ms more. Measured: at once cuts 40 to 80 ms of the last word, 300 ms cuts nothing.
 """
-
-_FIRST_SOUND_SECONDS = 2.5
-_LAST_CHANCE_SECONDS = 3.0
-"""How long an answered caller waits for the model: until one moment is asked for, then until it is
-given up."""
 
 _LOST_CONNECTIONS = 5
 _LOST_WITHIN_SECONDS = 10.0
@@ -141,7 +137,7 @@ class LiveCall:
         self._session: AgentSession[CallState] | None = None
         self._agent: PhoneAgent | None = None
         self._answered = False
-        self._heard_from_model = asyncio.Event()
+        self._first_words: FirstWords | None = None
         self._lost: deque[float] = deque(maxlen=_LOST_CONNECTIONS)
         self._refused = False
         self._given_up = False
@@ -155,16 +151,19 @@ class LiveCall:
         *,
         minutes: float,
         speaks_first: bool = True,
+        connecting: bool = False,
     ) -> None:
         """Follow this session until it closes; end the call after `minutes`.
 
         Args:
             speaks_first: Whoever is called may take their time to say hello.
+            connecting: Whether the caller is told so while the model is not there yet.
         """
         self._session = session
         self._agent = agent
+        self._first_words = FirstWords(agent, self._play, self._give_up)
         if self._answered:  # livekit-sip may answer before we are in the room
-            agent.answered.set()
+            self._first_words.line_opened()
         self.recorder.attach(session)
         if isinstance(session.llm, PhoneRealtimeModel):
             session.llm.connected = self._stages.model_connected
@@ -175,7 +174,7 @@ class LiveCall:
         session.on("agent_state_changed", self._on_state)
         session.on("user_state_changed", self._on_state)
         if speaks_first:
-            self._spawn(self._await_first_sound(agent))
+            self._spawn(self._first_words.watch(connecting=connecting))
         self._spawn(self._hang_up_when_asked(session.userdata))
         self._spawn(self._limit(session, minutes * 60))
 
@@ -194,8 +193,8 @@ class LiveCall:
         self.journal.append(Answered(at=now))
         self.recorder.answered(now)
         self._answered = True
-        if self._agent is not None:
-            self._agent.answered.set()
+        if self._first_words is not None:
+            self._first_words.line_opened()
 
     def outcome(self, value: Outcome) -> None:
         """Note what the call leaves behind, as far as it is known."""
@@ -319,17 +318,6 @@ class LiveCall:
         except Exception:  # the room may go at any moment, and the call has to end all the same
             logger.warning("the caller could not be told: %s", line, exc_info=True)
 
-    async def _await_first_sound(self, agent: PhoneAgent) -> None:
-        # A model can take a call and say nothing for ever, which is an error to nobody.
-        await agent.answered.wait()
-        if await _within(_FIRST_SOUND_SECONDS, self._heard_from_model):
-            return
-        agent.answered.clear()  # one voice at a time
-        await self._play(FixedLine.ONE_MOMENT)
-        agent.answered.set()
-        if not await _within(_LAST_CHANCE_SECONDS, self._heard_from_model):
-            self._give_up("the model did not begin to speak")
-
     async def _hang_up_when_asked(self, state: CallState) -> None:
         await state.end_requested.wait()
         await asyncio.sleep(_TAIL_SECONDS)
@@ -366,7 +354,8 @@ class LiveCall:
         if event.new_state == "speaking":
             if isinstance(event, AgentStateChangedEvent):
                 self._stages.reach("first_audio")
-            self._heard_from_model.set()
+            if self._first_words is not None:
+                self._first_words.heard.set()
 
     def _on_error(self, event: ErrorEvent) -> None:
         if not isinstance(getattr(event.error, "error", None), APIConnectionError):
@@ -381,10 +370,3 @@ class LiveCall:
             self._give_up(str(getattr(event.error, "error", event.error)))
         elif self.ending is None and event.reason in _CLOSED_BY_US and not self._given_up:
             self._spawn(self._hang_up_unless_stopped(event.reason))
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            return await event.wait()
-    return False

@@ -103,6 +103,7 @@ class PhoneAgent(Agent):
 
     Attributes:
         answered: To be set once the caller can hear; one for all agents of a call.
+        begun: Set once the model has begun to answer.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class PhoneAgent(Agent):
         guarded = [as_raw(tool) for tool in tools]
         super().__init__(id=name, instructions=instructions, tools=guarded, chat_ctx=said)
         self.answered: asyncio.Event = asyncio.Event() if before is None else before.answered
+        self.begun = asyncio.Event()
         self.opening = opening
 
     async def on_enter(self) -> None:
@@ -127,6 +129,7 @@ class PhoneAgent(Agent):
     async def realtime_audio_output_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
     ) -> AsyncIterator[rtc.AudioFrame]:
+        self.begun.set()
         await self.answered.wait()
         async for frame in audio:
             yield frame

@@ -36,6 +36,7 @@ class FixedLine(StrEnum):
     """A sentence; the value names its WAV file."""
 
     NOT_IN_SERVICE = "not_in_service"
+    CONNECTING = "connecting"
     ONE_MOMENT = "one_moment"
     TECHNICAL_DIFFICULTY = "technical_difficulty"
     ARE_YOU_THERE = "are_you_there"
@@ -49,6 +50,7 @@ class FixedLine(StrEnum):
 
 _TEXTS: Final = {
     FixedLine.NOT_IN_SERVICE: "This number is not in service. Goodbye.",
+    FixedLine.CONNECTING: "One moment, I am connecting you.",
     FixedLine.ONE_MOMENT: "One moment, please.",
     FixedLine.TECHNICAL_DIFFICULTY: (
         "We are sorry, we are having technical difficulties. Please call again later. Goodbye."
