@@ -199,8 +199,6 @@ def _check_line(
     if workflow is None:
         findings.value(place, "is no workflow", one_of(name, workflows))
         return
-    if workflow.direction == "outbound":
-        findings.value(place, "is for outbound calls", "a workflow that answers calls")
     used = {*workflow.facts, *(() if greeting else placeholders(workflow.greeting))}
     for fact in sorted(used - facts):
         expected = f'"{fact}" among the facts of the business'

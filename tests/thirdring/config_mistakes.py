@@ -105,12 +105,6 @@ BAD: dict[str, tuple[str, ...]] = {
         "16:19 businesses.clinic.lines[0].workflow: is no workflow, got patient_question; expected "
         'one of needy, patient_questions, reminder (did you mean "patient_questions"?)',
     ),
-    "outbound workflow": (
-        "workflow: patient_questions\ndefault",
-        "workflow: reminder\ndefault",
-        "20:19 businesses.clinic.lines[1].workflow: is for outbound calls, got reminder; "
-        "expected a workflow that answers calls",
-    ),
     "unknown tool": (
         "[opening_hours]",
         "[opening_hour]",
