@@ -224,8 +224,12 @@ class _Dialogue:
             sure: Only what can be nothing else; a bare name or day may as well be part of a
                 question that a rule answers.
         """
+        awaited = self.script.slots.get(state.expecting or "")
         for name, slot in self.script.slots.items():
-            value = self._find(slot, state, text, asked=state.expecting == name, sure=sure)
+            # "No, Wednesday": whoever does not agree says what is wrong.
+            corrected = awaited is not None and awaited.parse == "agreement" and slot.parse == "day"
+            asked = state.expecting == name or (corrected and name in state.values)
+            value = self._find(slot, state, text, asked=asked, sure=sure)
             if value is not None and value != state.values.get(name):
                 state = state.without(slot.forget).holding(**{name: value})
         return state

@@ -16,7 +16,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from local.documents import read_model
 from thirdring.errors import ConfigError, Problem
 
-__all__ = ["Call", "Goal", "Instructed", "Rule", "Script", "Slot", "Step", "load", "load_all"]
+__all__ = [
+    "Call",
+    "Goal",
+    "Instructed",
+    "Rule",
+    "Script",
+    "Slot",
+    "Step",
+    "load",
+    "load_all",
+    "load_own",
+]
 
 SMALL_TALK = Path(__file__).with_name("small_talk.yaml")
 
@@ -229,6 +240,15 @@ def load_all(folder: Path) -> tuple[Script, ...]:
         raise ConfigError([Problem(str(folder), 0, 0, "folder", what, None, "a workflows folder")])
     paths = [*sorted(folder.glob("*/*script.yaml")), SMALL_TALK]
     return tuple(load(path) for path in paths)
+
+
+def load_own(folder: Path) -> tuple[Script, ...]:
+    """Return the scripts of the workflow in one folder, the built-in small talk last.
+
+    Raises:
+        ConfigError: A script is wrong.
+    """
+    return tuple(load(path) for path in (*sorted(folder.glob("*script.yaml")), SMALL_TALK))
 
 
 def load(path: Path) -> Script:
