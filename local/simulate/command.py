@@ -147,7 +147,9 @@ async def simulate(setting: Simulation, workflow: Workflow, scenario: Scenario) 
                 http = await stack.enter_async_context(aiohttp.ClientSession())
                 caller = ChatCaller(http, setting.caller, scenario)
             today = scenario.userdata.now.date()
-            await stack.enter_async_context(serving(setting.agent, setting.folder, lambda: today))
+            await stack.enter_async_context(
+                serving(setting.agent, setting.folder / workflow.name, lambda: today)
+            )
             played = await play(
                 scenario, workflow, caller, folder=Path(home), workflows=setting.workflows
             )

@@ -15,7 +15,7 @@ import aiohttp
 from local.realtime.brain import Brain
 from local.realtime.brain.chat import ChatBrain
 from local.realtime.brain.dialogue import ScriptBrain
-from local.realtime.brain.script import load_all
+from local.realtime.brain.script import load_own
 from local.realtime.reflex import ReflexEars, ReflexScribe, ToneVoice
 from local.realtime.server import ChatModel, Settings, serve
 from local.realtime.session import Engine
@@ -45,12 +45,12 @@ class AgentModel:
 
 @asynccontextmanager
 async def serving(
-    model: AgentModel, workflows: Path, today: Callable[[], date]
+    model: AgentModel, folder: Path, today: Callable[[], date]
 ) -> AsyncIterator[None]:
     """Let sessions that are built meanwhile reach this model.
 
     Args:
-        workflows: Where the scripts are.
+        folder: That of the workflow; its scripts are there.
         today: For the scripts; asked at each turn.
 
     Raises:
@@ -67,7 +67,7 @@ async def serving(
         if model.chat is not None:
             brain = ChatBrain(http, model.chat.base_url, model.chat.model, model.chat.api_key)
         else:
-            brain = ScriptBrain(load_all(workflows), today=today)
+            brain = ScriptBrain(load_own(folder), today=today)
         # Calls are by text: there is nothing to hear and nothing to say aloud.
         engine = Engine(ReflexEars, ReflexScribe(), brain, ToneVoice())
         async with serve(Settings(port=0, api_key=_KEY), engine) as server:

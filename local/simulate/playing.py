@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -140,7 +140,7 @@ async def play(
             outcome=record.outcome,
             answers=answers,
         )
-    _raise_failure(record, ear)
+    _raise_failure(record, ear, answers)
     return Played(aftermath, record, said)
 
 
@@ -181,6 +181,8 @@ def _record(home: Home) -> Record:
     return build(list(journal.read(path).entries))
 
 
-def _raise_failure(record: Record, ear: _Ear) -> None:
+def _raise_failure(record: Record, ear: _Ear, answers: Sequence[str]) -> None:
     if record.ending.reason in (EndReason.MODEL_FAILED, EndReason.NOT_IN_SERVICE):
         raise CallFailed(f"{record.ending.reason}: {record.ending.detail or ear.refused}")
+    if record.faults and not any(answers):
+        raise CallFailed(f"the agent's model says nothing: {record.faults[0].message}")
