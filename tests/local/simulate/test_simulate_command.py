@@ -239,7 +239,7 @@ async def test_an_agent_that_fails_is_one_line() -> None:
     agent = AgentModel(ChatModel("http://127.0.0.1:9/v1", "tiny"))
     (problem,) = (await played(HOURS, dataclasses.replace(SETTING, agent=agent))).problems
     assert problem.startswith("the agent's model says nothing: ")
-    assert "llm_unavailable" in problem
+    assert "server_error" in problem
 
 
 async def test_a_simulated_call_books_in_no_store_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
