@@ -12,23 +12,29 @@ import fcntl
 import logging
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from thirdring.clock import Clock, SystemClock
+from thirdring.courier.announcing import announce, name_wrong_addresses
 from thirdring.courier.collecting import Collector
 from thirdring.courier.delivering import Deliverer
 from thirdring.courier.doorbell import answering
+from thirdring.courier.notifying import Notifier
+from thirdring.courier.sweeping import keep_sweeping, sweep
 from thirdring.courier.trouble import Trouble
 from thirdring.errors import PhoneError, StoreError
 from thirdring.home import Home
 from thirdring.journal import tidy
 from thirdring.settings import Settings
 from thirdring.sinks import open_sinks
+from thirdring.staff import addresses
 from thirdring.store import open_store
+from thirdring.store.notifications import NotificationQueue
 from thirdring.store.outbox import Endpoint, Outbox
 
 __all__ = ["run"]
@@ -42,6 +48,8 @@ _LOOK_AT_MOST: Final = 0.02
 _LONGEST_LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 0.5
 _WELL_SECONDS: Final = 1.0
+_Task = Callable[[], Coroutine[Any, Any, None]]
+
 _NAMES_AT_ONCE: Final = 128
 """Host names of databases that are looked up at one time; `thirdring.guarded_http` has threads
 of its own for those of webhooks. One that has no answer holds its thread for long."""
@@ -72,14 +80,34 @@ async def run(
                 clock=clock,
                 trouble=trouble,
             )
+            targets = addresses(settings.businesses)
+            notifier = Notifier(
+                NotificationQueue(store),
+                targets,
+                announce,
+                owner=home.id,
+                clock=clock,
+                trouble=trouble,
+            )
             await deliverer.prepare()
+            await notifier.prepare()
             await asyncio.to_thread(tidy, home.journals)
-            collector = Collector(home, settings, outbox, clock, on_stored=deliverer.wake)
+
+            def wake() -> None:
+                deliverer.wake()
+                notifier.wake()
+
+            collector = Collector(home, settings, outbox, clock, on_stored=wake)
             if once:
                 await collector.collect()
                 await deliverer.run_once()
+                await notifier.run_once()
+                await sweep(store, settings.businesses, clock)
                 return
-            courier = _Courier(collector, deliverer, trouble, lock)
+            sweeping = partial(keep_sweeping, store, settings.businesses, clock, trouble)
+            looking = partial(name_wrong_addresses, targets)
+            tasks = (deliverer.run_forever, notifier.run_forever, sweeping, looking)
+            courier = _Courier(collector, tasks, trouble, lock)
             with answering(home.root, courier.ring):
                 logger.info("courier ready, watching %s", home.journals)
                 await courier.run_forever()
@@ -120,10 +148,10 @@ def _allow_many_connections() -> None:
 
 class _Courier:
     def __init__(
-        self, collector: Collector, deliverer: Deliverer, store: Trouble, lock: Path
+        self, collector: Collector, tasks: Sequence[_Task], store: Trouble, lock: Path
     ) -> None:
         self._collector = collector
-        self._deliverer = deliverer
+        self._tasks = tasks
         self._lock = lock
         self._store = store
         self._journals = Trouble("journals", "ended calls have no record until they can be read")
@@ -136,7 +164,8 @@ class _Courier:
     async def run_forever(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_collecting())
-            group.create_task(self._deliverer.run_forever())
+            for task in self._tasks:
+                group.create_task(task())
             group.create_task(self._keep_saying_well())
 
     async def _keep_collecting(self) -> None:

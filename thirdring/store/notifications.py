@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -162,16 +162,20 @@ class NotificationQueue:
         await self._store.write(lambda connection: add_notices(connection, [notice]))
 
     async def claim(
-        self, owner: str, now: datetime, *, lease: timedelta, free: Collection[Target]
+        self, owner: str, now: datetime, *, lease: timedelta, free: Sequence[Target], limit: int
     ) -> list[DueNotification]:
         """Take the next notification of each target in `free`; nobody else gets it meanwhile.
 
         Urgent ones come first. A new one is due whatever the time.
+
+        Args:
+            limit: Of so many targets at most, in the order of `free`.
         """
         at = to_text(now)
         # Nobody waits for a writer who finds nothing to do.
-        waiting = await self._store.read(lambda connection: _with_work(connection, at))
-        if not (wanted := sorted(set(waiting) & set(free))):
+        waiting = set(await self._store.read(lambda connection: _with_work(connection, at)))
+        wanted = [target for target in free if target in waiting][:limit]
+        if not wanted:
             return []
 
         def work(connection: Connection) -> list[DueNotification]:

@@ -36,7 +36,7 @@ NOTICE = Notice(
 async def claim(
     queue: NotificationQueue, owner: str = "one", seconds: float = 0
 ) -> list[DueNotification]:
-    return await queue.claim(owner, at(seconds), lease=MINUTE, free={DANA, LEE})
+    return await queue.claim(owner, at(seconds), lease=MINUTE, free=[DANA, LEE], limit=9)
 
 
 async def test_each_target_gets_its_own(store: Store) -> None:

@@ -1,0 +1,56 @@
+"""Forgetting in time what may be kept no longer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+from thirdring.clock import Clock
+from thirdring.courier.trouble import Trouble
+from thirdring.errors import StoreError
+from thirdring.settings import Business
+from thirdring.store import Store
+from thirdring.store.memory import CallerMemory
+from thirdring.store.notifications import NotificationQueue
+
+__all__ = ["keep_sweeping", "sweep"]
+
+logger = logging.getLogger(__name__)
+
+_EVERY_SECONDS: Final = 86_400.0
+_RETRY_SECONDS: Final = 60.0
+
+
+async def sweep(store: Store, businesses: Iterable[Business], clock: Clock) -> int:
+    """Delete what each business keeps no longer; return how many facts of callers that were.
+
+    Raises:
+        StoreError: The store cannot be used.
+    """
+    now, swept = clock.now(), 0
+    for business in businesses:
+        retention = timedelta(days=business.memory.retention_days)
+        swept += await CallerMemory(store, business.slug).sweep(now, retention)
+        await NotificationQueue(store).sweep(business.slug, now - retention)
+    if swept:
+        logger.info("%d facts about callers were too old to be kept", swept)
+    return swept
+
+
+async def keep_sweeping(
+    store: Store, businesses: Iterable[Business], clock: Clock, trouble: Trouble
+) -> None:
+    """Sweep now and once a day, until cancelled."""
+    known = tuple(businesses)
+    while True:
+        try:
+            await sweep(store, known, clock)
+        except StoreError as error:
+            trouble.begin("sweeping", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
+        trouble.end("sweeping")
+        await asyncio.sleep(_EVERY_SECONDS)
