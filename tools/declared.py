@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -31,7 +32,7 @@ def require_installed(settings: Settings) -> None:
     for business in settings.businesses:
         if business.mcp_servers:
             try:
-                from tools import mcp_tools  # noqa: F401, PLC0415 - without it the rest must work
+                importlib.import_module("tools.mcp_tools")
             except ImportError:
                 raise PhoneError(
                     f"businesses.{business.slug}.mcp_servers: the client for MCP servers is not "
@@ -60,10 +61,12 @@ async def declared_tools(state: CallState, taken: Sequence[str] = ()) -> list[To
     tools = own_tools(state, taken)
     if not state.business.mcp_servers:
         return tools
-    from tools.mcp_tools import mcp_tools  # noqa: PLC0415 - without it the rest must work
-
+    # Its library takes seconds to import where nothing has done so before.
+    client = await asyncio.to_thread(importlib.import_module, "tools.mcp_tools")
     servers = state.business.mcp_servers.values()
-    found = await asyncio.gather(*(mcp_tools(state, server) for server in servers))
+    found: list[list[Tool]] = await asyncio.gather(
+        *(client.mcp_tools(state, server) for server in servers)
+    )
     names = {*taken, *(tool.info.name for tool in tools)}
     for tool in (tool for of_server in found for tool in of_server):
         if _is_offered(state, tool, names):

@@ -99,7 +99,8 @@ async def _connected(state: CallState, server: McpServer) -> AsyncIterator[Clien
         yield found.result()
     finally:
         over.set()
-        await asyncio.wait({task}, timeout=_CLOSING_SECONDS)
+        if found.done():  # it has something to say goodbye to
+            await asyncio.wait({task}, timeout=_CLOSING_SECONDS)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
