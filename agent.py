@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 
 try:
-    from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest, cli
+    from livekit.agents import AgentServer, JobRequest, cli
 except ModuleNotFoundError:
     raise SystemExit(
         "this Python lacks the packages: run `make setup`, then `.venv/bin/python agent.py ...`"
     ) from None
 
 from sip import answering
-from thirdring import AGENT_NAME, config, home, workflow
+from sip.reception import Reception, answer
+from thirdring import AGENT_NAME, home
 from thirdring.access import LIVEKIT_VARIABLES, port, require, require_free
-from thirdring.clock import SystemClock
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError, PhoneError
 from thirdring.logs import mask_all_handlers
@@ -30,14 +30,16 @@ if __name__ == "__main__" and "--help" in sys.argv:
 load_environment()
 
 
-def _switchboard() -> answering.Switchboard:
-    workflows = workflow.discover()
+def _reception() -> Reception:
     path = Path(os.environ.get("THIRDRING_CONFIG") or "thirdring.yaml")
-    settings = config.load(path, workflows=workflows, environ=os.environ)
-    here = home.Home.from_environment(os.environ).made()
-    open_store(here, os.environ)  # to refuse a wrong address now, not a caller later
-    require_installed(settings)
-    return answering.Switchboard(settings, workflows, here, SystemClock(), declared_tools)
+    found = Reception(path, declared_tools)
+    open_store(found.board.home, os.environ)  # to refuse a wrong address now, not a caller later
+    require_installed(found.settings)
+    if "console" in sys.argv:
+        _require_sound()
+    # The console has a room of its own.
+    require(os.environ, "OPENAI_API_KEY", *(() if "console" in sys.argv else LIVEKIT_VARIABLES))
+    return found
 
 
 def _require_sound() -> None:
@@ -50,64 +52,52 @@ def _require_sound() -> None:
         ) from None
 
 
-try:
-    board = _switchboard()
-    attributes = {home.ATTRIBUTE: board.home.id}
-    if "console" in sys.argv:
-        _require_sound()
-    # The console has a room of its own.
-    require(os.environ, "OPENAI_API_KEY", *(() if "console" in sys.argv else LIVEKIT_VARIABLES))
-    health_host = os.environ.get("THIRDRING_WORKER_HOST") or "127.0.0.1"
+def _health_page() -> tuple[str, int]:
+    host = os.environ.get("THIRDRING_WORKER_HOST") or "127.0.0.1"
     # As in LiveKit's own defaults, only `start` has a health page at a known port.
-    health_port = port(
-        os.environ, "THIRDRING_WORKER_PORT", default=8081 if "start" in sys.argv else 0
+    known = port(os.environ, "THIRDRING_WORKER_PORT", default=8081 if "start" in sys.argv else 0)
+    if __name__ == "__main__" and known:
+        require_free(host, known, "THIRDRING_WORKER_PORT")
+    return host, known
+
+
+def _worker() -> AgentServer:
+    reception = _reception()
+    health_host, health_port = _health_page()
+    attributes = {home.ATTRIBUTE: reception.board.home.id}
+
+    async def accept(request: JobRequest) -> None:
+        # Lets the SIP sides see in whose home the journal of the call will be.
+        await request.accept(attributes=attributes)
+
+    worker = AgentServer(
+        setup_fnc=reception,
+        load_fnc=reception.calls_in_progress,
+        load_threshold=1.0,
+        num_idle_processes=reception.settings.worker.idle_processes,
+        preload_modules=["sip.reception", "thirdring.preload"],
+        host=health_host,
+        port=health_port,
     )
-    if __name__ == "__main__" and health_port:
-        require_free(health_host, health_port, "THIRDRING_WORKER_PORT")
-except PhoneError as error:
-    # A broken file stops the worker here, never a caller later.
-    sys.stderr.write(f"{error}\n")
-    raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
+    # Job processes log through this one, so the mask stands here alone.
+    worker.on("worker_started", mask_all_handlers)
+    worker.on("worker_started", reception.configuration.follow)
+    session = worker.rtc_session(
+        agent_name=AGENT_NAME, on_request=accept, on_session_end=answering.finish
+    )
+    session(answer)
+    return worker
 
 
-def calls_in_progress(server: AgentServer) -> float:
-    """Return the share of the configured capacity that is taken.
-
-    Counts calls, not CPU: beside a media server the CPU average marks a worker full in bursts,
-    and a dispatch that found it full is never tried again.
-    """
-    return min(len(server.active_jobs) / board.settings.worker.capacity, 1.0)
-
-
-def prewarm(process: JobProcess) -> None:
-    """Pay for the first use of everything before a call does."""
-    answering.prewarm(board)
-
-
-server = AgentServer(
-    setup_fnc=prewarm,
-    load_fnc=calls_in_progress,
-    load_threshold=1.0,
-    num_idle_processes=board.settings.worker.idle_processes,
-    preload_modules=["sip.answering", "thirdring.preload"],
-    host=os.environ.get("THIRDRING_WORKER_HOST") or "127.0.0.1",
-    port=health_port,
-)
-
-
-# Job processes log through this one, so the mask stands here alone.
-server.on("worker_started", mask_all_handlers)
-
-
-async def accept(request: JobRequest) -> None:
-    """Take the job, and let the SIP sides see in whose home its journal will be."""
-    await request.accept(attributes=attributes)
-
-
-@server.rtc_session(agent_name=AGENT_NAME, on_request=accept, on_session_end=answering.finish)
-async def answer(ctx: JobContext) -> None:
-    """Take one call."""
-    await answering.answer(ctx, board)
+# A job process imports this file too, and needs nothing of it: the worker gives it what it has read
+# itself, for the file may be broken by then.
+if __name__ != "__mp_main__":
+    try:
+        server = _worker()
+    except PhoneError as error:
+        # A broken file stops the worker here, never a caller later.
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ class Configuration:
         self._stop = threading.Event()
         self._wrong: ConfigError | None = None
         self._told = True
+        self._fixed: Callable[[Settings], Mapping[str, object]] = lambda _: {}
 
     @classmethod
     def opened(
@@ -106,6 +107,13 @@ class Configuration:
     def wrong(self) -> ConfigError | None:
         """What is wrong with the files as they are now; None when their settings are in use."""
         return self._wrong
+
+    def say_of(self, fixed: Callable[[Settings], Mapping[str, object]]) -> None:
+        """Log of these values, by the names that they have in the file, that they wait for a start.
+
+        They are what this process cannot change while it runs.
+        """
+        self._fixed = fixed
 
     def refresh(self) -> bool:
         """Look at the files, and read them if they have changed.
@@ -158,7 +166,8 @@ class Configuration:
 
     def _take(self, settings: Settings, now: Stamp) -> bool:
         was_wrong, self._wrong, self._told = self._wrong, None, True
-        others = settings != self._taken.settings
+        before = self.settings
+        others = settings != before
         self._taken = Taken(settings, now)
         if self._tells and others:
             logger.info(
@@ -169,6 +178,10 @@ class Configuration:
                     "lines": sum(len(one.lines) for one in settings.businesses),
                 },
             )
+            wanted, had = self._fixed(settings), self._fixed(before)
+            for name in wanted:
+                if wanted[name] != had[name]:
+                    logger.warning("%s has changed: it takes effect at the next start", name)
         elif self._tells and was_wrong is not None:
             logger.info("configuration is good again, and as it was before: %s", self._path)
         return others
