@@ -14,12 +14,16 @@ from thirdring.calls import Role, Turn
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
 from tools.agreement import agrees, is_listening
+from tools.plain_words import plain_words
 from tools.read_back import Critical, Email, Moment, Name, Phone, Words, said, spoken
 
 __all__ = ["Critical", "Email", "Moment", "Name", "Phone", "Words", "require_confirmed"]
 
 _TRANSCRIPT_SECONDS = 1.5
 """How long the transcript of a "yes" may come after the tool call that it led to."""
+
+_MOST = 0.6
+_SHORTEST = 4
 
 
 async def require_confirmed(
@@ -28,6 +32,7 @@ async def require_confirmed(
     """Return when the caller has heard every value and agreed; say what to read back otherwise.
 
     Args:
+        critical: Without any, the agent's words must have most of the words of `read_back`.
         read_back: A sentence that holds them all, as in `an appointment on Tuesday, November 24 at
             9 AM for Jane Doe`; a value that is not in it is added.
 
@@ -36,8 +41,8 @@ async def require_confirmed(
     """
     state = ctx.userdata
     await state.conversation.wait_until_understood(_TRANSCRIPT_SECONDS)
-    asked, answer = _question_and_answer(state.conversation.turns)
-    if state.conversation.understood.is_set() and _is_agreed(state, asked, answer, critical):
+    turns = _question_and_answer(state.conversation.turns)
+    if state.conversation.understood.is_set() and _is_agreed(state, turns, read_back, critical):
         return
     raise ToolRefused(
         f"Not done yet. Read this back and ask whether it is right: "
@@ -46,12 +51,32 @@ async def require_confirmed(
     )
 
 
-def _is_agreed(state: CallState, asked: str, answer: str, critical: Sequence[Critical]) -> bool:
-    return bool(asked) and _says_all(state, asked, critical) and agrees(answer, asked)
+def _is_agreed(
+    state: CallState, turns: tuple[str, str], read_back: str, critical: Sequence[Critical]
+) -> bool:
+    asked, answer = turns
+    if not asked or not agrees(answer, asked):
+        return False
+    return _says_all(state, asked, critical) if critical else _is_about(state, asked, read_back)
 
 
 def _says_all(state: CallState, text: str, critical: Sequence[Critical]) -> bool:
     return all(_says(state, text, value) for value in critical)
+
+
+def _is_about(state: CallState, asked: str, read_back: str) -> bool:
+    """Return whether a question was about something that has no critical value.
+
+    Most of its words are in it; who speaks another language at least says as much.
+    """
+    wanted, words = _weighty(read_back), _weighty(asked)
+    if any(not tag.startswith("en") for tag in state.business.languages):
+        return 2 * len(words) >= len(wanted)
+    return len(wanted & words) >= _MOST * len(wanted)
+
+
+def _weighty(text: str) -> set[str]:
+    return {word for word in plain_words(text) if len(word) >= _SHORTEST or word.isdigit()}
 
 
 def _says(state: CallState, text: str, value: Critical) -> bool:

@@ -33,9 +33,20 @@ async def visit(ctx: RunContext[CallState], name: str) -> str:
     return "booked"
 
 
+@function_tool
+@guarded(effect=True)
+async def forget(ctx: RunContext[CallState]) -> str:
+    """Forget all."""
+    await require_confirmed(ctx, "everything that is remembered about you is deleted")
+    return "forgotten"
+
+
 @pytest.fixture
 async def call(tmp_path: Path) -> AsyncIterator[Conversation]:
-    async with SqliteStore(tmp_path / "store.db") as store, calling(store, [visit]) as conversation:
+    async with (
+        SqliteStore(tmp_path / "store.db") as store,
+        calling(store, [visit, forget]) as conversation,
+    ):
         yield conversation
 
 
@@ -121,3 +132,26 @@ async def test_a_yes_that_is_never_understood_is_none(
     call.hear(Role.CALLER, "Yes.")
     call.state.conversation.understood.clear()
     assert (await call.use("visit", name="Jane Doe")).startswith("REFUSED: Not done yet.")
+
+
+async def test_what_has_no_value_must_have_been_asked_for(call: Conversation) -> None:
+    """A yes to some other question is none to this."""
+    call.hear(Role.AGENT, "Can I do anything else for you?")
+    call.hear(Role.CALLER, "Yes.")
+    refusal = await call.use("forget")
+    assert refusal.startswith("REFUSED: Not done yet.")
+    call.hear(Role.AGENT, "Then everything we remember about you is deleted, is that right?")
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("forget") == "forgotten"
+
+
+async def test_another_language_has_other_words(call: Conversation) -> None:
+    """Where more than English is spoken, a question that is long enough will do."""
+    state = call.state
+    state.business = state.business.model_copy(update={"languages": ("es", "en")})
+    call.hear(Role.AGENT, "¿Algo más?")
+    call.hear(Role.CALLER, "Sí.")
+    assert (await call.use("forget")).startswith("REFUSED: Not done yet.")
+    call.hear(Role.AGENT, "Entonces se borra todo lo que recordamos de usted, ¿correcto?")
+    call.hear(Role.CALLER, "Sí.")
+    assert await call.use("forget") == "forgotten"
