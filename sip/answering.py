@@ -30,6 +30,7 @@ from thirdring.facts import facts_of
 from thirdring.fixed_lines import FixedLine, play_into_room
 from thirdring.home import ATTRIBUTE, Home
 from thirdring.journal import Journal, Opened, Writer
+from thirdring.limits import call_minutes
 from thirdring.live import FarEnd, LiveCall
 from thirdring.metadata import Metadata
 from thirdring.more_tools import Finding, MoreTools, none_found
@@ -138,6 +139,7 @@ def prewarm(board: Switchboard) -> None:
     """Pay for first uses before a call does; runs once in each idle job process."""
     end_with_worker()
     session.prewarm()
+    open_store(board.home, os.environ)  # connects to nothing, but imports what that takes
     e164(board.settings.businesses[0].lines[0].number)
 
 
@@ -299,6 +301,13 @@ async def _facts(
     return facts_of(route.business, route.line, leg, route.metadata, now=now, remembered=remembered)
 
 
+def _additions(route: _Route) -> str:
+    """Return what business and line add to the instructions of their workflow."""
+    texts = (route.business.instructions.strip(), route.line.instructions.strip())
+    added = "\n".join(text for text in texts if text)
+    return f"# What {{{{ business_name }}}} wants besides\n{added}\n" if added else ""
+
+
 async def _speak(
     desk: _Desk, leg: Leg, route: _Route, live: LiveCall, recollection: Recollection
 ) -> None:
@@ -323,7 +332,8 @@ async def _speak(
     facts |= errands.errand_facts(route.workflow, route.business, state.errand)
 
     def told(name: str) -> str:
-        return prompts.fill(workflow.instructions(route.workflow, agent=name), facts)
+        texts = (workflow.instructions(route.workflow, agent=name), _additions(route))
+        return prompts.fill("\n".join(texts), facts)
 
     name = errands.first_name(route.workflow, state.errand)
     filled = partial(prompts.fill, facts=facts)
@@ -340,7 +350,7 @@ async def _speak(
     live.attach(
         agent_session,
         agent,
-        minutes=route.workflow.time_limit_minutes,
+        minutes=call_minutes(route.line, route.workflow, route.business),
         speaks_first=speaks_first,
         # Who types sees that somebody is there.
         connecting=route.workflow.connecting and leg.kind is not LegKind.CONSOLE,
