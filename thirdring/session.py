@@ -22,8 +22,10 @@ from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVa
 from pydantic import BaseModel
 
 from thirdring.calls import LegKind
+from thirdring.languages import codes
+from thirdring.limits import reply_tokens
 from thirdring.raw_tools import as_raw, unrepaired
-from thirdring.settings import Business, Line
+from thirdring.settings import Line
 from thirdring.state import CallState
 from thirdring.workflow import MAIN, TurnTaking, Workflow
 
@@ -33,7 +35,6 @@ __all__ = [
     "agent_session",
     "hear_language",
     "prewarm",
-    "reply_tokens",
     "room_options",
 ]
 
@@ -170,19 +171,12 @@ def _turn_detection(turn_taking: TurnTaking) -> SemanticVad | ServerVad:
     )
 
 
-def reply_tokens(line: Line, workflow: Workflow, business: Business) -> int | None:
-    """Return the longest reply on a line, in tokens of the model; None for no cap."""
-    own, common = line.limits.reply_tokens, business.limits.reply_tokens
-    return own or common or workflow.reply_tokens
-
-
 def _transcription(languages: Sequence[str]) -> AudioTranscription:
     """Return how the caller is written down: in the one language, or in whichever they speak."""
-    if len(languages) > 1:
+    first, *others = codes(languages)
+    if others:
         return AudioTranscription(model=_TRANSCRIPTION_MODEL)
-    return AudioTranscription(
-        model=_TRANSCRIPTION_MODEL, language=languages[0].partition("-")[0].lower()
-    )
+    return AudioTranscription(model=_TRANSCRIPTION_MODEL, language=first)
 
 
 def hear_language(session: AgentSession[CallState], tag: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,8 +13,10 @@ from sip import answering
 from sip.answering import Switchboard
 from tests.peers.scripted_model import ScriptedModel
 from tests.peers.whole_call import PHONE, Calls, ending, turns, uses
+from tests.samples import business
 from thirdring.calls import EndReason, Role
 from thirdring.journal import DigitPressed, Ended, LatencyMeasured, Opened, UsageCounted
+from thirdring.settings import Settings
 
 pytestmark = pytest.mark.server
 
@@ -180,6 +183,31 @@ async def test_what_is_known_of_the_caller_reaches_the_model(
         assert known in told
     assert "{{" not in told
     assert f'"{GREETING}"' in (model.prompts[0].request or "")
+
+
+async def test_what_a_business_wants_besides_is_told_last(
+    calling: Calls, model: ScriptedModel
+) -> None:
+    """Its own words and those of its line follow the workflow's, facts filled in."""
+    clinic = business()
+    line = clinic.lines[0].model_copy(
+        update={"instructions": "Say that parking is free.", "agent_name": "Robin"}
+    )
+    changed = clinic.model_copy(
+        update={"instructions": "You are {{ agent_name }}.", "lines": (line,)}
+    )
+    board = replace(calling.board, settings=Settings(businesses=(changed,)))
+    async with calling(board) as call:
+        await call.job.answer()
+        await call.next("session_usage_updated", lambda event: event.usage.model_usage)
+        await call.hang_up()
+    assert (
+        model.prompts[0]
+        .instructions.rstrip()
+        .endswith(
+            "# What Riverside Clinic wants besides\nYou are Robin.\nSay that parking is free."
+        )
+    )
 
 
 async def test_a_hidden_caller_is_called_so(calling: Calls, model: ScriptedModel) -> None:

@@ -205,7 +205,7 @@ async def test_an_open_line_holds_nothing_back() -> None:
 @pytest.mark.parametrize(
     ("offered", "expected"),
     [
-        (None, ["opening_hours", "find_slots", "book_appointment", "end_call"]),
+        (None, [tool.info.name for tool in CLINIC.tools]),
         (("end_call", "opening_hours"), ["opening_hours", "end_call"]),
         ((), []),
     ],
