@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["LANGUAGES", "language_name"]
+__all__ = ["LANGUAGES", "codes", "language_name"]
 
 LANGUAGES: Final = {
     "af": "Afrikaans",
@@ -74,4 +75,10 @@ def language_name(tag: str) -> str:
     Raises:
         KeyError: It is none of `LANGUAGES`.
     """
-    return LANGUAGES[tag.partition("-")[0].lower()]
+    (code,) = codes([tag])
+    return LANGUAGES[code]
+
+
+def codes(tags: Sequence[str]) -> tuple[str, ...]:
+    """Return the languages of BCP 47 tags by their ISO 639-1 codes, each once."""
+    return tuple(dict.fromkeys(tag.partition("-")[0].lower() for tag in tags))

@@ -61,6 +61,11 @@ CALL_FACTS: Final = frozenset(
 """Facts that every call has, whatever `thirdring.yaml` says; instructions and greetings may use
 them without further ado."""
 
+_OF_THE_CALLER: Final = frozenset(
+    {"caller_memory", "caller_phone", "notes", "patient_name", "patient_phone"}
+)
+"""Those that differ from call to call; what is looked up is the same in each."""
+
 WorkflowTool: TypeAlias = llm.FunctionTool[..., Any] | llm.RawFunctionTool[..., Any]
 """What a model may call: a function with its own signature, or with a schema made elsewhere."""
 
@@ -308,6 +313,12 @@ class _Folder:
                 yield self._field_problem("opening", what, _listed(facts), agent=part.name)
             yield from _text_problems(self._text_of(part), facts)
         yield from _text_problems(self._text, facts)
+        policies = (CALL_FACTS | frozenset(workflow.facts)) - _OF_THE_CALLER
+        for path in sorted((self._text.path.parent / "policies").glob("*.md")):
+            yield from _text_problems(self._policy(path), policies)
+
+    def _policy(self, path: Path) -> _File:
+        return _named(self._package_name, Path(self._name, "policies", path.name))
 
     def _text_of(self, part: AgentPart) -> _File:
         return _named(self._package_name, Path(self._name, _text_of(part.name)))

@@ -11,6 +11,7 @@ from typing import Any
 from livekit.agents.llm import RawFunctionTool
 
 from thirdring.errors import PhoneError
+from thirdring.languages import codes
 from thirdring.settings import Settings
 from thirdring.state import CallState
 from tools import calls, language
@@ -48,7 +49,7 @@ def own_tools(state: CallState, taken: Sequence[str] = ()) -> list[Tool]:
             stands in for it: it names the destinations of the business.
     """
     business = state.business
-    tools = [] if len(business.languages) < 2 else [language.switching(business)]
+    tools = [] if len(codes(business.languages)) == 1 else [language.switching(business)]
     names = {*taken, *(tool.info.name for tool in tools)}
     if business.destinations and calls.transfer_call.info.name in taken:
         tools.append(calls.transferring(business))

@@ -68,6 +68,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
         text: str | None = TEXT,
         voice: str = "Be brief.",
         bills: str | None = None,
+        policy: str | None = None,
     ) -> str:
         # Imports are cached by name: each package of a test run has its own.
         name = f"desks{next(_numbers)}"
@@ -75,6 +76,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
         files |= {"front_desk/__init__.py": code} if code is not None else {}
         files |= {"front_desk/instructions.md": text} if text is not None else {}
         files |= {"front_desk/bills.md": bills} if bills is not None else {}
+        files |= {"front_desk/policies/pets.md": policy} if policy is not None else {}
         for file, content in files.items():
             path = tmp_path / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +120,15 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
         {"voice": "Say {{ parking }}"},
         "_shared/voice.md:1:5 {{ parking }}: is neither a fact",
     ),
+    "unknown placeholder in a policy": (
+        {"policy": "# Pets\nAsk {{ vet }}."},
+        "front_desk/policies/pets.md:2:5 {{ vet }}: is neither a fact",
+    ),
+    "a fact of the caller in a policy": (
+        {"policy": "{{ caller_phone }}"},
+        "front_desk/policies/pets.md:1:1 {{ caller_phone }}: is neither a fact",
+    ),
+    "an empty policy": ({"policy": " "}, "front_desk/policies/pets.md:1:1 file: is empty"),
     "no instructions": ({"text": None}, "front_desk/instructions.md:1:1 file: is missing"),
     "empty instructions": ({"text": " \n"}, "front_desk/instructions.md:1:1 file: is empty"),
     "no module": ({"code": None}, "front_desk/__init__.py:1:1 file: is missing"),
