@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -114,7 +115,8 @@ class GoogleCalendar:
         event = {
             "id": entry.id,
             "summary": entry.title,
-            "description": entry.notes,
+            # Google takes HTML here.
+            "description": html.escape(entry.notes),
             "start": {"dateTime": _rfc3339(entry.starts_at)},
             "end": {"dateTime": _rfc3339(entry.ends_at)},
         }

@@ -55,7 +55,7 @@ async def test_an_entry_stands_in_the_calendar(
     (text,) = server.entries()
     (event,) = icalendar.Calendar.from_ical(text).walk("VEVENT")
     assert (str(event["SUMMARY"]), str(event["DESCRIPTION"])) == (ENTRY.title, ENTRY.notes)
-    assert (event["DTSTART"].dt, event["DTEND"].dt) == (ENTRY.starts_at, ENTRY.ends_at)
+    assert (event.decoded("DTSTART"), event.decoded("DTEND")) == (ENTRY.starts_at, ENTRY.ends_at)
     assert str(event["UID"]) == ENTRY.id
     assert hours(await calendar.busy(day(23))) == ["23 14:00 23 14:30"]
     assert await calendar.busy(day(24)) == []
