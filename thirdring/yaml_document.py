@@ -35,7 +35,7 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 32
 """PyYAML's C code calls itself for each level: 200 kB of `- - - -` would end the process."""
 
-MAX_VALUES: Final = 200_000
+MAX_VALUES: Final = 400_000
 """Keys and values, each alias counted with all that it stands for: what an alias bomb runs into."""
 
 _Loader: Final[type[yaml.SafeLoader | yaml.CSafeLoader]] = getattr(

@@ -12,7 +12,7 @@ from livekit.agents import llm
 from pydantic import SecretStr
 
 from tests.thirdring.config_mistakes import BAD
-from thirdring import config
+from thirdring import config, workflow
 from thirdring.errors import ConfigError, Problem
 from thirdring.home import Home
 from thirdring.settings import (
@@ -99,10 +99,20 @@ def changed(old: str, new: str) -> str:
 
 def test_the_file_of_the_repository_is_good(tmp_path: Path) -> None:
     """The thirdring.yaml beside the README loads once its two variables are set."""
-    settings = config.load(ROOT / "thirdring.yaml", workflows=WORKFLOWS, environ=ENVIRON)
+    workflows = workflow.discover()
+    settings = config.load(ROOT / "thirdring.yaml", workflows=workflows, environ=ENVIRON)
     business, line = settings.find("+12025550142") or pytest.fail("no line")
     assert (business.slug, line.workflow) == ("riverside_clinic", "patient_questions")
-    assert config.warnings(settings, date(2027, 6, 1), Home(tmp_path)) == []
+    assert settings.businesses[0] is business
+    assert config.warnings(settings, date(2026, 12, 1), Home(tmp_path)) == []
+
+
+def test_every_workflow_of_the_repository_has_a_line(tmp_path: Path) -> None:
+    """So that each can be dialled as it comes."""
+    workflows = workflow.discover()
+    settings = config.load(ROOT / "thirdring.yaml", workflows=workflows, environ=ENVIRON)
+    lines = [line.workflow for business in settings.businesses for line in business.lines]
+    assert sorted(lines) == sorted(workflows)
 
 
 def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:

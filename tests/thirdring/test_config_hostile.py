@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
@@ -18,7 +17,12 @@ from thirdring.workflow import Workflow
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary-3b1f"
-WORKFLOWS = {"patient_questions": Workflow(name="patient_questions", greeting="Hello.")}
+WORKFLOWS = {
+    name: Workflow(name=name, greeting="Hello.")
+    for name in (
+        *("assistant", "concierge", "home_service", "insurance", "patient_questions", "prior_auth"),
+    )
+}
 ENVIRON = {
     "THIRDRING_WEBHOOK_URL": "http://127.0.0.1:9/",
     "THIRDRING_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -51,7 +55,7 @@ NOT_YAML: dict[str, tuple[str | bytes, int, int, str]] = {
     "deep keys": ("? " * 100_000 + "a", 1, 65, "is nested too deeply"),
     "recursive alias": ("&a [*a]", 1, 1, "is nested too deeply"),
     "recursive bomb": ("&a [*a, *a, *a, *a]", 1, 1, "is nested too deeply"),
-    "many values": ("[" + "a," * 200_001 + "]", 1, 400_000, "has too many values"),
+    "many values": ("[" + "a," * 400_001 + "]", 1, 800_000, "has too many values"),
     "a list": ("- version: 1\n", 1, 1, "is not a mapping"),
     "a word": ("version", 1, 1, "is not a mapping"),
 }
@@ -73,7 +77,7 @@ def test_a_tab_is_named_as_such(tmp_path: Path) -> None:
 
 
 def test_an_alias_bomb_is_refused_fast_and_in_little_memory(tmp_path: Path) -> None:
-    """Ten levels of ten aliases each would be 10 billion values; it ends at 200,000.
+    """Ten levels of ten aliases each would be 10 billion values; it ends at 400,000.
 
     The ceilings leave room for a slow machine: all of them would take days and terabytes.
     """
@@ -202,22 +206,3 @@ def test_a_damaged_file_loads_or_is_a_config_error(tmp_path: Path, text: str) ->
         places = [(problem.line, problem.column) for problem in error.problems]
         assert places == sorted(places)
         assert all(1 <= line <= text.count("\n") + 1 and column >= 1 for line, column in places)
-
-
-def businesses(count: int) -> Iterator[str]:
-    head, rest = (ROOT / "thirdring.yaml").read_text().split("  riverside_clinic:\n")
-    body, tail = rest.split("\n# Serves")
-    yield head
-    for i in range(count):
-        yield f"  clinic_{i}:\n" + body.replace("+12025550142", f"+1202555{i:04}") + "\n"
-    yield "# Serves" + tail
-
-
-def test_a_thousand_businesses_are_read_quickly(tmp_path: Path) -> None:
-    """It takes a second; the ceiling is for slow machines and catches quadratic work only."""
-    path = tmp_path / "thirdring.yaml"
-    path.write_text("".join(businesses(1000)))
-    began = perf_counter()
-    loaded = config.load(path, workflows=WORKFLOWS, environ=ENVIRON)
-    assert perf_counter() - began < 30
-    assert len(loaded.businesses) == 1000
