@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from local.log_file import log_to_file
@@ -183,44 +182,52 @@ async def run(
     """
     wanted = chosen(which, setting.workflows, setting.folder)
     results: list[Result] = []
+    row = _row_of(wanted)
+    console.print(row("", "Workflow", "Scenario", "s", "Tools"), style="bold", soft_wrap=True)
     with log_to_file(home.logs / "simulate.log", verbose=verbose), console.status("") as status:
         for workflow, scenario in wanted:
-            status.update(f"{len(results) + 1} of {len(wanted)}: {workflow.name}, {scenario.label}")
+            playing = f"{workflow.name}, {scenario.label}"
+            status.update(f"{len(results) + 1} of {len(wanted)}: {playing}")
             results.append(await simulate(setting, workflow, scenario))
-            if verbose:
-                _show_conversation(console, results[-1])
-    console.print(_table(results))
+            _show(console, results[-1], row, verbose=verbose)
     for text in _explained(results):
         console.print(text, soft_wrap=True)
     return results
 
 
+def _row_of(wanted: Sequence[tuple[Workflow, Scenario]]) -> Callable[..., str]:
+    """Return what makes one line of columns that are as wide as they must be."""
+    names = max(len(workflow.name) for workflow, _ in wanted)
+    labels = max(len(scenario.label) for _, scenario in wanted)
+
+    def row(result: str, name: str, label: str, seconds: str, tools: str) -> str:
+        line = f"{result:<6}  {name:<{names}}  {label:<{labels}}  {seconds:>4}  {tools}"
+        return line.rstrip()
+
+    return row
+
+
+def _show(console: Console, result: Result, row: Callable[..., str], *, verbose: bool) -> None:
+    tools = result.played.aftermath.tools if result.played is not None else ()
+    line = row(
+        "FAILED" if result.problems else "passed",
+        result.workflow,
+        result.scenario.label,
+        f"{result.seconds:.1f}",
+        ", ".join(tool.name for tool in tools),
+    )
+    console.print(Text(line, "red" if result.problems else ""), soft_wrap=True)
+    if verbose:
+        _show_conversation(console, result)
+
+
 def _show_conversation(console: Console, result: Result) -> None:
-    console.rule(Text(f"{result.workflow}: {result.scenario.label}"))
     if result.played is None:
         return
     for index, answer in enumerate(result.played.aftermath.answers):
         if index:
-            console.print(Text(f"caller  {result.played.said[index - 1]}"), soft_wrap=True)
-        console.print(Text(f"agent   {answer}"), soft_wrap=True)
-
-
-def _table(results: Sequence[Result]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("Workflow", "Scenario", "Tools"):
-        table.add_column(name, overflow="fold")
-    table.add_column("s", justify="right")
-    table.add_column("")
-    for result in results:
-        tools = result.played.aftermath.tools if result.played is not None else ()
-        table.add_row(
-            result.workflow,
-            Text(result.scenario.label),
-            Text(", ".join(tool.name for tool in tools)),
-            f"{result.seconds:.1f}",
-            Text("FAILED", "bold red") if result.problems else Text("passed", "green"),
-        )
-    return table
+            console.print(Text(f"        caller  {result.played.said[index - 1]}"), soft_wrap=True)
+        console.print(Text(f"        agent   {answer}"), soft_wrap=True)
 
 
 def _explained(results: Sequence[Result]) -> Iterator[Text]:

@@ -123,7 +123,8 @@ async def test_a_row_for_each_scenario_and_a_sum(tmp_path: Path) -> None:
     await run(Home(tmp_path), SETTING, Chosen(CLINIC.name, HOURS), console=console, verbose=True)
     shown = text.getvalue()
     assert "caller  What are your opening hours?" in shown
-    assert re.search(r"patient_questions +Opening hours +opening_hours, end_call +\d", shown)
+    row = r"passed  patient_questions  Opening hours  +\d+\.\d  opening_hours, end_call\n"
+    assert re.search(row, shown)
     assert shown.endswith("1 of 1 scenarios came out as expected.\n")
 
 
