@@ -191,11 +191,11 @@ def find_day(text: str, today: date) -> str | None:
     for index, token in enumerate(tokens):
         if token in _MONTHS and (found := _date(token, tokens, index, today)):
             return found
-    for token in tokens:
+    for index, token in enumerate(tokens):
         # "Tuesdays", "Tuesday's"
         name = token.replace("'", "").removesuffix("s")
         if name in _WEEKDAYS:
-            return name
+            return f"next {name}" if tokens[index - 1 : index] == ["next"] else name
     for word, days in (("tomorrow", 1), ("today", 0)):
         if word in tokens:
             return (today + timedelta(days=days)).isoformat()

@@ -44,6 +44,7 @@ def test_times(text: str, time: tuple[int, int] | None) -> None:
     [
         ("Can I book for Tuesday?", "tuesday"),
         ("on Tuesday's", "tuesday"),
+        ("Next Wednesday at two", "next wednesday"),
         ("tomorrow", "2026-11-22"),
         ("November 24th", "2026-11-24"),
         ("the twenty fourth of november", "2026-11-24"),
