@@ -10,7 +10,6 @@ import json
 import os
 import signal
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from warnings import filterwarnings
@@ -23,6 +22,7 @@ except ModuleNotFoundError:
     ) from None
 from rich.console import Console
 
+from sip.trunk_commands import trunks
 from thirdring.command_line import (
     INTERRUPTED,
     TERMINATED,
@@ -33,10 +33,10 @@ from thirdring.command_line import (
 from thirdring.environment import load_environment
 from thirdring.errors import ConfigError
 from thirdring.home import Home
+from thirdring.notes.commands import callers, messages
 from thirdring.records.commands import app as records
 
 if TYPE_CHECKING:
-    from sip.provision import Command
     from thirdring.settings import Settings
 
 app = typer.Typer(
@@ -296,50 +296,9 @@ def talk(
 
 
 app.add_typer(records, name="records")
-
-trunks = typer.Typer(no_args_is_help=True, help="LiveKit SIP: inbound trunks and dispatch rules.")
+app.add_typer(messages, name="messages")
+app.add_typer(callers, name="callers")
 app.add_typer(trunks, name="sip")
-
-Destroy = Annotated[
-    bool, typer.Option("--destroy", help="Take away what `apply` made; others' stay untouched.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
-
-
-@trunks.command("plan")
-def sip_plan(
-    *, config: Config = _CONFIG, destroy: Destroy = False, as_json: AsJson = False
-) -> None:
-    """Show what `sip apply` would change; nothing is written."""
-    from sip.provision import run_plan
-
-    _provision(run_plan, config, destroy=destroy, as_json=as_json)
-
-
-@trunks.command("apply")
-def sip_apply(
-    *, config: Config = _CONFIG, destroy: Destroy = False, as_json: AsJson = False
-) -> None:
-    """Make LiveKit's trunks and rules match the configuration; again changes nothing."""
-    from sip.provision import run_apply
-
-    _provision(run_apply, config, destroy=destroy, as_json=as_json)
-
-
-def _provision(run: Command, config: Path, *, destroy: bool, as_json: bool) -> None:
-    from thirdring.access import LiveKitAccess
-
-    code = asyncio.run(
-        run(
-            _settings(config),
-            LiveKitAccess.from_environment(os.environ),
-            destroy=destroy,
-            json_wanted=as_json,
-            out=typer.echo,
-            err=partial(typer.echo, err=True),
-        )
-    )
-    raise typer.Exit(code)
 
 
 @app.command()

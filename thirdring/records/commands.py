@@ -5,17 +5,14 @@ Each imports what it needs when it runs, so that `--help` waits for nothing.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from thirdring.errors import PhoneError
-from thirdring.home import Home
+from thirdring.records.running import home, with_store
 
 if TYPE_CHECKING:
     from thirdring.settings import Settings
@@ -24,11 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 _FAILED = 1
-
-# Who asks for ten thousand calls at once is no caller who hears nothing meanwhile.
-_PATIENCE_SECONDS = 30.0
-
-T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True, help="What became of calls: their records and the deliveries of those."
@@ -72,7 +64,7 @@ def list_calls(
         caller=caller,
         limit=limit,
     )
-    found = _with_store(lambda store: show_calls(store, terminal(), chosen, as_json=as_json))
+    found = with_store(lambda store: show_calls(store, terminal(), chosen, as_json=as_json))
     if not found:
         typer.echo("no such calls", err=True)
     elif found == limit:
@@ -92,7 +84,7 @@ def show(
     from thirdring.records.screen import terminal
 
     chosen = form_of(form)
-    _with_store(lambda store: show_call(store, _home(), terminal(), call, chosen))
+    with_store(lambda store: show_call(store, home(), terminal(), call, chosen))
 
 
 @app.command()
@@ -111,7 +103,7 @@ def dead(
 
     chosen = selection(datetime.now(UTC), business=business, since=since, until=until)
     named = sink_named(sink)
-    found = _with_store(
+    found = with_store(
         lambda store: show_undelivered(store, terminal(), chosen, named, as_json=as_json)
     )
     if not found:
@@ -147,14 +139,14 @@ def replay(
 
     async def run(store: Store) -> None:
         meant = await wanted(
-            store, _home(), chosen, configured, call=call, sink=sink_named(sink), undelivered=every
+            store, home(), chosen, configured, call=call, sink=sink_named(sink), undelivered=every
         )
         done = await run_replay(store, meant, now, yes=yes)
         show_replay(terminal(), done, as_json=as_json)
         if not done.done:
             raise typer.Exit(_FAILED)
 
-    _with_store(run)
+    with_store(run)
 
 
 @app.command()
@@ -187,14 +179,14 @@ def dismiss(
 
     async def run(store: Store) -> None:
         meant = await wanted(
-            store, _home(), chosen, configured, call=call, sink=sink_named(sink), undelivered=True
+            store, home(), chosen, configured, call=call, sink=sink_named(sink), undelivered=True
         )
         done = await run_dismiss(store, meant, now, yes=yes)
         show_dismissal(terminal(), done, as_json=as_json)
         if not done.done:
             raise typer.Exit(_FAILED)
 
-    _with_store(run)
+    with_store(run)
 
 
 @app.command()
@@ -213,10 +205,10 @@ def status(
     longest = duration("--max-wait", longest_wait)
 
     async def run(store: Store) -> bool:
-        found = await state.status(store, _home(), datetime.now(UTC))
+        found = await state.status(store, home(), datetime.now(UTC))
         return state.show_status(terminal(), found, longest, as_json=as_json)
 
-    if not _with_store(run):
+    if not with_store(run):
         raise typer.Exit(_FAILED)
 
 
@@ -234,16 +226,12 @@ def verify(
 
     async def run(store: Store) -> bool:
         now = datetime.now(UTC)
-        verdict = await run_verify(store, _home(), terminal(stderr=True), now, rebuild=rebuild)
+        verdict = await run_verify(store, home(), terminal(stderr=True), now, rebuild=rebuild)
         show_verdict(terminal(), verdict, as_json=as_json)
         return verdict.ok
 
-    if not _with_store(run, make=rebuild):
+    if not with_store(run, make=rebuild):
         raise typer.Exit(_FAILED)
-
-
-def _home() -> Home:
-    return Home.from_environment(os.environ)
 
 
 def _settings(config: Path) -> Settings:
@@ -251,27 +239,3 @@ def _settings(config: Path) -> Settings:
     from thirdring import workflow
 
     return configuration.load(config, workflows=workflow.discover(), environ=os.environ)
-
-
-def _with_store(work: Callable[[Store], Awaitable[T]], *, make: bool = False) -> T:
-    """Run `work` with the store.
-
-    Raises:
-        PhoneError: There is none yet, and it is not to be made.
-    """
-    from thirdring.store import open_store
-
-    home = _home()
-    if make:
-        home = home.made()
-    elif not home.store.exists() and not os.environ.get("THIRDRING_STORE"):
-        raise PhoneError(
-            f"{home.store}: there are no records yet; the courier makes this file. Records of"
-            " another home are shown with THIRDRING_HOME, those in PostgreSQL with THIRDRING_STORE"
-        )
-
-    async def run() -> T:
-        async with open_store(home, os.environ, patience=_PATIENCE_SECONDS) as store:
-            return await work(store)
-
-    return asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Whether records reach those they are for: the courier, the journals, the outbox."""
+"""Whether records and notices reach those they are for: courier, journals, outbox, staff."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from thirdring.records.screen import Column, json_text, show_table
 from thirdring.store import Store
 from thirdring.store.delivery import DeliveryState
 from thirdring.store.history import ParkedEndpoint, Queue, outbox
+from thirdring.store.notifications import NotificationQueue, NotificationState, Standing
 
 __all__ = ["CourierState", "Journals", "Status", "show_status", "status"]
 
@@ -32,6 +33,10 @@ _SILENT: Final = timedelta(seconds=15)
 
 _WAITING: Final = timedelta(minutes=1)
 """So long a journal may wait for the courier."""
+
+
+_GIVEN_UP: Final = timedelta(days=7)
+"""So long a notification that nobody got is spoken of."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Status:
     records: int
     queues: Sequence[Queue]
     parked: Sequence[ParkedEndpoint]
+    notifications: Sequence[Standing] = ()
 
     def problems(self, longest_wait: timedelta) -> list[str]:
         """Return what somebody must look at, one line each.
@@ -101,6 +107,8 @@ class Status:
             )
         for queue in self.queues:
             yield from _problems_of(queue, self.now, longest_wait)
+        for standing in self.notifications:
+            yield from _untold(standing, self.now, longest_wait)
 
 
 def _problems_of(queue: Queue, now: datetime, longest_wait: timedelta) -> Iterator[str]:
@@ -113,6 +121,19 @@ def _problems_of(queue: Queue, now: datetime, longest_wait: timedelta) -> Iterat
         yield (
             f"{_named(queue.endpoint)}: {queue.count} record(s) wait, the oldest of a call that"
             f" ended {when(queue.oldest_at)} UTC"
+        )
+
+
+def _untold(standing: Standing, now: datetime, longest_wait: timedelta) -> Iterator[str]:
+    if standing.state is NotificationState.DEAD:
+        yield (
+            f"{standing.business}: {standing.count} notification(s) of staff were given up in the"
+            " last 7 days: see the courier's log, and mend the addresses"
+        )
+    if standing.state is NotificationState.PENDING and now - standing.oldest_at > longest_wait:
+        yield (
+            f"{standing.business}: {standing.count} notification(s) of staff wait, the oldest since"
+            f" {when(standing.oldest_at)} UTC"
         )
 
 
@@ -130,7 +151,8 @@ async def status(store: Store, home: Home, now: datetime) -> Status:
     courier = await asyncio.to_thread(_courier, home)
     journals = await asyncio.to_thread(_journals, home.journals)
     queues, parked, records = await outbox(store)
-    return Status(now, courier, journals, records, queues, parked)
+    told = await NotificationQueue(store).standing(dead_since=now - _GIVEN_UP)
+    return Status(now, courier, journals, records, queues, parked, told)
 
 
 def show_status(out: Console, found: Status, longest_wait: timedelta, *, as_json: bool) -> bool:
@@ -151,6 +173,9 @@ def show_status(out: Console, found: Status, longest_wait: timedelta, *, as_json
     if found.queues:
         out.print()
         _table(out, found.queues)
+    if found.notifications:
+        out.print()
+        _notifications_table(out, found.notifications)
     if problems:
         out.print()
     for problem in problems:
@@ -179,6 +204,20 @@ def _table(out: Console, queues: Sequence[Queue]) -> None:
             f"{queue.next_at:%m-%d %H:%M}" if queue.next_at else "",
         ]
         for queue in queues
+    ]
+    show_table(out, columns, rows)
+
+
+def _notifications_table(out: Console, told: Sequence[Standing]) -> None:
+    columns = [
+        Column("business", folds=True),
+        Column("notifications"),
+        Column("count", right=True),
+        Column("oldest (UTC)"),
+    ]
+    rows = [
+        [each.business, each.state, str(each.count), f"{each.oldest_at:%Y-%m-%d %H:%M}"]
+        for each in told
     ]
     show_table(out, columns, rows)
 
@@ -215,6 +254,15 @@ def _document(found: Status, problems: list[str]) -> JsonValue:
                 "since": text_of(each.since),
             }
             for each in found.parked
+        ],
+        "notifications": [
+            {
+                "business": each.business,
+                "state": each.state,
+                "count": each.count,
+                "oldest_at": text_of(each.oldest_at),
+            }
+            for each in found.notifications
         ],
     }
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from thirdring.store.store import Connection, Row, Store, from_text, to_text
 
-__all__ = ["CallerFact", "CallerMemory", "note_facts"]
+__all__ = ["CallerFact", "CallerMemory", "note_facts", "who_knows"]
 
 MOST_FACTS = 20
 """Of what one caller has said; the oldest make room."""
@@ -174,6 +174,21 @@ class CallerMemory:
                 ).rowcount
             )
         )
+
+
+async def who_knows(store: Store, number: str) -> list[str]:
+    """Return the businesses that a caller has called or opted out of, or that remember them."""
+    return await store.read(
+        lambda connection: [
+            row["business"]
+            for row in connection.execute(
+                "SELECT business FROM callers WHERE number = ?"
+                " UNION SELECT business FROM caller_facts WHERE number = ?"
+                " UNION SELECT business FROM caller_opt_outs WHERE number = ? ORDER BY business",
+                (number, number, number),
+            )
+        ]
+    )
 
 
 def _lock(connection: Connection, business: str, number: str) -> None:

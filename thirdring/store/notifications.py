@@ -227,8 +227,12 @@ class NotificationQueue:
             ]
         )
 
-    async def standing(self) -> list[Standing]:
-        """Return how many notifications of each business are in each state."""
+    async def standing(self, *, dead_since: datetime) -> list[Standing]:
+        """Return how many notifications of each business are in each state.
+
+        Args:
+            dead_since: What was given up earlier is not counted.
+        """
         return await self._store.read(
             lambda connection: [
                 Standing(
@@ -239,7 +243,9 @@ class NotificationQueue:
                 )
                 for row in connection.execute(
                     "SELECT business, state, count(*) AS n, min(created_at) AS oldest"
-                    " FROM notifications GROUP BY business, state ORDER BY business, state"
+                    " FROM notifications WHERE state <> 'dead' OR settled_at >= ?"
+                    " GROUP BY business, state ORDER BY business, state",
+                    (to_text(dead_since),),
                 )
             ]
         )

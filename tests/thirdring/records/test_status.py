@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from tests.peers.endpoint import serving
-from tests.samples import business, opened, settings, spoken
+from tests.samples import START, business, opened, settings, spoken
 from tests.thirdring.records.kept import keep, records, settle, talk, write
+from tests.thirdring.store.test_notifications import DANA, LEE, NOTICE
 from thirdring.courier import run
 from thirdring.home import Home
 from thirdring.journal import Journal
+from thirdring.store.notifications import NotificationQueue, NotificationState, Sending
 from thirdring.store.outbox import DeliveryState
+from thirdring.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -116,3 +119,24 @@ async def test_journals_that_nobody_takes_are_a_problem(home: Home) -> None:
         os.utime(waiting, (1e9, 1e9))
         _, found = status(home)
     assert "1 ended call(s) wait for the courier" in found["problems"]
+
+
+async def test_notifications_of_staff_are_counted(home: Home) -> None:
+    """Those that wait for too long are a problem, as are those that were given up."""
+    async with SqliteStore(home.store) as store:
+        queue = NotificationQueue(store)
+        await queue.add(NOTICE)
+        (due,) = await queue.claim(
+            "test", START, lease=timedelta(hours=1), free=[DANA, LEE], limit=1
+        )
+        dead = Sending(due.id, NotificationState.DEAD, error="no answer")
+        await queue.settle([dead], owner="test", now=datetime.now(UTC))
+    code, found = status(home)
+    assert [(each["state"], each["count"]) for each in found["notifications"]] == [
+        ("dead", 1),
+        ("pending", 1),
+    ]
+    assert code == 1
+    assert any("1 notification(s) of staff were given up" in each for each in found["problems"])
+    assert any("1 notification(s) of staff wait" in each for each in found["problems"])
+    assert "notifications" in records(home, "status").stdout

@@ -109,9 +109,19 @@ async def test_what_was_sent_is_settled(store: Store) -> None:
     sent = [Sending(due.id, NotificationState.SENT) for due in dues]
     await queue.settle(sent, owner="one", now=at(1))
     assert await claim(queue, seconds=100) == []
-    assert [(each.state, each.count) for each in await queue.standing()] == [
-        (NotificationState.SENT, 2)
-    ]
+    standing = await queue.standing(dead_since=START)
+    assert [(each.state, each.count) for each in standing] == [(NotificationState.SENT, 2)]
+
+
+async def test_what_was_given_up_long_ago_is_not_counted(store: Store) -> None:
+    """Nobody can do anything about it any more."""
+    queue = NotificationQueue(store)
+    await queue.add(replace(NOTICE, targets=(DANA,)))
+    (due,) = await claim(queue)
+    dead = Sending(due.id, NotificationState.DEAD, error="no answer")
+    await queue.settle([dead], owner="one", now=at(5))
+    assert [each.count for each in await queue.standing(dead_since=at(5))] == [1]
+    assert await queue.standing(dead_since=at(6)) == []
 
 
 async def test_leases_are_given_up_at_the_start(store: Store) -> None:
