@@ -308,12 +308,10 @@ def _additions(route: _Route) -> str:
     return f"# What {{{{ business_name }}}} wants besides\n{added}\n" if added else ""
 
 
-async def _speak(
-    desk: _Desk, leg: Leg, route: _Route, live: LiveCall, recollection: Recollection
-) -> None:
-    ctx, board, typist = desk.ctx, desk.board, desk.typist
+async def _state(desk: _Desk, leg: Leg, route: _Route, live: LiveCall) -> CallState:
+    board = desk.board
     store = await live.resources.enter_async_context(open_store(board.home, os.environ))
-    state = CallState(
+    return CallState(
         business=route.business,
         line=route.line,
         leg=leg,
@@ -324,9 +322,16 @@ async def _speak(
         resources=live.resources,
         allowed_receivers=board.settings.allowed_receivers,
         errand=await errands.errand_of(store, route.business, route.workflow, leg, route.metadata),
-        keypad=UnseenKeypad() if leg.kind is LegKind.CONSOLE else RoomKeypad(ctx.room),
+        keypad=UnseenKeypad() if leg.kind is LegKind.CONSOLE else RoomKeypad(desk.ctx.room),
         roles=route.workflow.roles,
     )
+
+
+async def _speak(
+    desk: _Desk, leg: Leg, route: _Route, live: LiveCall, recollection: Recollection
+) -> None:
+    ctx, board, typist = desk.ctx, desk.board, desk.typist
+    state = await _state(desk, leg, route, live)
     more = MoreTools(board.more_tools, state, workflow.tool_names(route.workflow))
     facts = await _facts(board.clock.now(), leg, route, live, recollection)
     facts |= errands.errand_facts(route.workflow, route.business, state.errand)
