@@ -23,6 +23,7 @@ _TRANSCRIPT_SECONDS = 1.5
 """How long the transcript of a "yes" may come after the tool call that it led to."""
 
 _MOST = 0.6
+_FEWEST = 4
 _SHORTEST = 4
 
 
@@ -71,7 +72,11 @@ def _is_about(state: CallState, asked: str, read_back: str) -> bool:
     """
     wanted, words = _weighty(read_back), _weighty(asked)
     if any(not tag.startswith("en") for tag in state.business.languages):
-        return 2 * len(words) >= len(wanted)
+        return len(words) >= max(_FEWEST, len(wanted) / 2) or _has_most(words, wanted)
+    return _has_most(words, wanted)
+
+
+def _has_most(words: set[str], wanted: set[str]) -> bool:
     return len(wanted & words) >= _MOST * len(wanted)
 
 
