@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -361,6 +362,30 @@ async def test_nothing_is_sent_inside(store: Store, url: str) -> None:
     async with calling(store, [http_tool(declared(url))]) as call:
         heard = await call.use("look_up_order", None, order="1")
     assert heard.startswith("REFUSED: That service does not answer right now.")
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "127.0.0.1", "10.1.2.3", "fd00:ec2::254"])
+async def test_a_name_that_leads_inside_is_not_dialled(
+    store: Store, address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it meant when the file was checked (DNS rebinding)."""
+    dialled: list[object] = []
+
+    def found(host: str, port: int, **_more: object) -> list[tuple[Any, ...]]:
+        assert host == "shop.example.com"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    async def connect(*arguments: object, **_more: object) -> None:
+        dialled.append(arguments)
+
+    tool = declared("https://shop.example.com/{order}")
+    async with calling(store, [http_tool(tool)]) as call:
+        monkeypatch.setattr(socket, "getaddrinfo", found)
+        monkeypatch.setattr("httpcore.AnyIOBackend.connect_tcp", connect)
+        heard = await call.use(tool.name, None, order="1")
+    assert heard.startswith("REFUSED: That service does not answer right now.")
+    assert "leads to" in caplog.text
+    assert dialled == []
 
 
 EFFECT = {
