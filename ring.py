@@ -37,6 +37,7 @@ from thirdring.notes.commands import callers, messages
 from thirdring.records.commands import app as records
 
 if TYPE_CHECKING:
+    from thirdring.following import Configuration
     from thirdring.settings import Settings
 
 app = typer.Typer(
@@ -76,6 +77,13 @@ def _settings(config: Path) -> Settings:
     from thirdring import workflow
 
     return configuration.load(config, workflows=workflow.discover(), environ=os.environ)
+
+
+def _followed(config: Path) -> Configuration:
+    from thirdring import workflow
+    from thirdring.following import Configuration
+
+    return Configuration.opened(config, workflow.discover(), os.environ)
 
 
 def _home() -> Home:
@@ -168,15 +176,18 @@ def gateway(
     ] = None,
 ) -> None:
     """Take SIP calls and put them into LiveKit rooms."""
-    from sip.gateway import serve
+    from sip.gateway import fixed_at_start, serve
     from thirdring.access import LiveKitAccess
 
     log_to_stderr()
-    settings = _settings(config)
+    followed = _followed(config)
+    followed.say_of(fixed_at_start)
+    settings = followed.settings
     if port is not None:
         changed = settings.gateway.model_copy(update={"port": port})
         settings = settings.model_copy(update={"gateway": changed})
-    asyncio.run(serve(settings, LiveKitAccess.from_environment(os.environ), _home()))
+    access = LiveKitAccess.from_environment(os.environ)
+    asyncio.run(serve(settings, access, _home(), changes=followed.changes()))
 
 
 @app.command()

@@ -7,6 +7,6 @@ SIP stack's wheel is old: UDP and TCP on trusted networks only.
 
 from sip.gateway.addresses import GatewayAddress
 from sip.gateway.call import Patience
-from sip.gateway.server import serve
+from sip.gateway.server import fixed_at_start, serve
 
-__all__ = ["GatewayAddress", "Patience", "serve"]
+__all__ = ["GatewayAddress", "Patience", "fixed_at_start", "serve"]

@@ -15,6 +15,7 @@ from sip.gateway.call import BridgedCall, Patience
 from sip.gateway.core import Core
 from sip.gateway.invitation import Invitation, invitation, masked
 from sip.gateway.journal import CallJournal
+from sip.gateway.not_found import answer_not_found
 from sip.gateway.room import CallRoom, Rooms
 from sip.gateway.trace import InviteTrace, Origin
 from sip.inbound import Departure
@@ -49,11 +50,12 @@ class Records:
         return CallJournal.of(invited, business, line, self.home, self.clock)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Desk:
     """Takes the calls that come in.
 
     Attributes:
+        networks: Who may call; may be changed at any time.
         calls: Where each call has its task.
         refusals: Where those have theirs that come while the gateway stops.
         stopping: Whether it does.
@@ -88,6 +90,22 @@ class Desk:
         )
         group = self.refusals if self.stopping.is_set() else self.calls
         group.create_task(self._admit(sip, call, journal, masked(invited.caller)))
+
+    def turn_away(self, sip: baresip.Call) -> None:
+        """Answer 404: the number has no line any more."""
+        group = self.refusals if self.stopping.is_set() else self.calls
+        group.create_task(self._not_found(sip))
+
+    async def _not_found(self, sip: baresip.Call) -> None:
+        told = False
+
+        def tell() -> None:
+            nonlocal told
+            told = answer_not_found(sip.call_id)
+
+        await self.core.run(tell)
+        if not told:
+            await _reject(sip)
 
     async def _admit(
         self, sip: baresip.Call, call: BridgedCall, journal: CallJournal, caller: str

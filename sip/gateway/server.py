@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from typing import Final
@@ -17,17 +17,17 @@ from sip.gateway.addresses import GatewayAddress, allowed_networks, free_port
 from sip.gateway.call import Patience
 from sip.gateway.core import Core
 from sip.gateway.desk import Desk, Records
-from sip.gateway.entrances import PER_LINE, open_entrances
+from sip.gateway.entrances import PER_LINE, Entrances
 from sip.gateway.interfaces import follow_interfaces
 from sip.gateway.room import Rooms
 from sip.gateway.trace import InviteTrace
 from thirdring.access import LiveKitAccess
 from thirdring.clock import SystemClock
-from thirdring.errors import PartError
+from thirdring.errors import ConfigError, PartError
 from thirdring.home import Home
-from thirdring.settings import GatewaySettings, Settings
+from thirdring.settings import Business, GatewaySettings, Line, Settings
 
-__all__ = ["serve"]
+__all__ = ["fixed_at_start", "serve"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ async def serve(
     access: LiveKitAccess,
     home: Home,
     *,
+    changes: AsyncIterable[Settings] | None = None,
     on_ready: Callable[[GatewayAddress], None] | None = None,
     patience: Patience | None = None,
 ) -> None:
@@ -52,6 +53,8 @@ async def serve(
 
     Args:
         home: Where the journals of calls are opened; the worker's and the Courier's, too.
+        changes: Yields settings that count from now on: of the next call, for its lines and for who
+            may call. Address, ports and `max_calls` stay as they are.
         on_ready: Called once, when calls are taken.
         patience: How long to wait for what.
 
@@ -64,7 +67,7 @@ async def serve(
     gateway = settings.gateway
     networks = allowed_networks(gateway)
     address = GatewayAddress(gateway.host, free_port(gateway.host, gateway.port))
-    lines = [(business, line) for business in settings.businesses for line in business.lines]
+    lines = _lines(settings)
     at_once = _calls_at_once(gateway, len(lines))
     records = Records(home, SystemClock())
     trace = InviteTrace(asyncio.get_running_loop())
@@ -82,10 +85,19 @@ async def serve(
             calls.create_task(follow_interfaces(core))
             rooms = Rooms(access, server, home.id)
             desk = Desk(gateway, networks, rooms, records, trace, patience, core, calls, refusals)
-            await open_entrances(runtime, address, lines, desk.take)
+            entrances = Entrances(
+                runtime,
+                address,
+                take=desk.take,
+                turn_away=desk.turn_away,
+                room=(_MOST_HANDLES - at_once) // PER_LINE,
+            )
+            await entrances.lead_to(lines)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
                 on_ready(address)
+            if changes is not None:
+                calls.create_task(_follow(changes, entrances, desk))
             try:
                 await _death(runtime)
             finally:
@@ -94,6 +106,34 @@ async def serve(
         failure = PartError("; ".join(str(error) for error in group.exceptions))
     if failure is not None:
         raise failure
+
+
+def fixed_at_start(settings: Settings) -> Mapping[str, object]:
+    """Return what a running gateway cannot change, by the names of the file."""
+    gateway = settings.gateway
+    return {
+        "gateway.listen": (gateway.host, gateway.port),
+        "gateway.rtp_ports": gateway.rtp_ports,
+        "gateway.max_calls": gateway.max_calls,
+    }
+
+
+def _lines(settings: Settings) -> list[tuple[Business, Line]]:
+    return [(business, line) for business in settings.businesses for line in business.lines]
+
+
+async def _follow(changes: AsyncIterable[Settings], entrances: Entrances, desk: Desk) -> None:
+    async for settings in changes:
+        try:
+            # For the address that is listened on, whatever the file says by now.
+            here = settings.gateway.model_copy(update={"host": desk.gateway.host})
+            desk.networks = allowed_networks(here)
+        except ConfigError as error:
+            logger.warning("gateway still lets in whom it did: %s", error)
+        try:
+            await entrances.lead_to(_lines(settings))
+        except BaresipError as error:
+            logger.warning("gateway could not take up new lines: %s", error)
 
 
 async def _death(runtime: baresip.Runtime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,6 +33,7 @@ class RunGateway(Protocol):
         max_calls: int = 20,
         patience: Patience = ...,
         home: Home | None = None,
+        changes: AsyncIterable[Settings] | None = None,
     ) -> AbstractAsyncContextManager[GatewayAddress]: ...
 
 
@@ -58,6 +59,7 @@ def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
         max_calls: int = 20,
         patience: Patience = Patience(),  # noqa: B008  (frozen)
         home: Home | None = None,
+        changes: AsyncIterable[Settings] | None = None,
     ) -> AsyncIterator[GatewayAddress]:
         settings = Settings(
             businesses=(
@@ -83,6 +85,7 @@ def run_gateway(request: pytest.FixtureRequest) -> RunGateway:
                 settings,
                 at,
                 home or Home(request.getfixturevalue("tmp_path")),
+                changes=changes,
                 on_ready=ready.set_result,
                 patience=patience,
             )
