@@ -12,6 +12,7 @@ from thirdring.store.notifications import Notice, NotificationQueue
 from tools.given import words_given
 from tools.guard import effect_key, guarded
 from tools.keeping import keep, tell
+from tools.plain_words import plain_words
 
 __all__ = ["notice", "notify", "notify_staff"]
 
@@ -64,13 +65,12 @@ def notice(
 
     Args:
         key: What it tells of; of one call the same key tells nobody twice.
-        for_whom: Only they are told, when they are of the staff and want to be.
+        for_whom: Only they are told, when the staff has somebody of that name who wants to be.
     """
     targets = concerned(state.business, urgent=urgent)
+    wanted = frozenset(plain_words(for_whom or ""))
     named = tuple(
-        target
-        for target in targets
-        if for_whom is not None and target.recipient.casefold() == for_whom.casefold()
+        target for target in targets if wanted and wanted <= {*plain_words(target.recipient)}
     )
     now = state.clock.now()
     return Notice(

@@ -104,6 +104,25 @@ async def test_only_those_are_told_whom_it_is_for(call: Conversation, store: Sto
     assert await told(store) == [("lee", "Urgent: Message for Lee", True)]
 
 
+@pytest.mark.parametrize(
+    ("for_whom", "told_to"),
+    [("Dana Price", {"dana price"}), ("dana", {"dana price"}), ("Price", {"dana price"}),
+     ("Dan", {"dana price", "lee novak"}), ("the boss", {"dana price", "lee novak"})],
+)  # fmt: skip
+async def test_a_part_of_a_name_is_enough(
+    call: Conversation, store: Store, for_whom: str, told_to: set[str]
+) -> None:
+    """Whoever is meant by nobody's name is told by everybody."""
+    business = call.state.business
+    staff = {
+        name: member.model_copy(update={"name": name, "urgent_only": False})
+        for name, member in zip(("dana price", "lee novak"), business.staff.values(), strict=True)
+    }
+    call.state.business = business.model_copy(update={"staff": staff})
+    await call.agreed("take_message", text="The parcel has come.", for_whom=for_whom)
+    assert {recipient for recipient, _, _ in await told(store)} == told_to
+
+
 async def test_the_notice_says_who_called_and_when(call: Conversation, store: Store) -> None:
     """It may come late."""
     await call.agreed("take_message", text="The parcel has come.", caller_name="Ann Smith")
