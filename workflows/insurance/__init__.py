@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from thirdring.calls import Role, Summary
+from thirdring.errors import StoreError
 from thirdring.outcome import Outcome
 from thirdring.state import CallState
+from thirdring.store.memory import CallerFact, note_facts
 from thirdring.workflow import TurnTaking, Workflow
 from tools import calls, hours, knowledge, memory, messages
 from tools.callback import Callback, request_callback
 from tools.outcome import Told, filling, noting
+from tools.spoken import spoken_day
+from tools.times import here
 
 __all__ = ["InsuranceOutcome", "asks_to_be_called", "workflow"]
+
+logger = logging.getLogger(__name__)
 
 Topic = Literal[
     "claim", "coverage", "payment", "quote", "change of policy", "opening hours", "other"
 ]
+
+_ABOUT: Mapping[Topic, str] = {
+    "claim": "a claim",
+    "coverage": "what is covered",
+    "payment": "a payment",
+    "quote": "a quote",
+    "change of policy": "a change of their policy",
+    "opening hours": "the opening hours",
+    "other": "something else",
+}
 
 _CALL_ME = re.compile(
     r"\b(?:call|ring|phone) (?:me|us) (?:back|up|later|again|tomorrow|today|on|at|when|next)\b"
@@ -80,6 +98,25 @@ def _noticed(state: CallState, told: Told) -> Told:
     return {**told, "callback_asked": True} if any(map(asks_to_be_called, said)) else told
 
 
+async def _remembered(state: CallState, noted: InsuranceOutcome) -> Told:
+    """Keep for the caller's next call what they asked about: "last time you asked about ..."."""
+    number = state.leg.caller
+    if noted.topic is None or number is None or not state.business.memory.enabled:
+        return {}
+    fact = CallerFact(
+        business=state.business.slug,
+        number=number,
+        fact=f"Asked about {_ABOUT[noted.topic]} on {spoken_day(here(state).date())}",
+        call_id=state.leg.call_id,
+        noted_at=state.clock.now(),
+    )
+    try:
+        await state.store.write(lambda connection: note_facts(connection, [fact]))
+    except StoreError as error:  # the next call does without
+        logger.warning("call %s: not remembered: %s", state.leg.call_id, error)
+    return {}
+
+
 def _answered(before: InsuranceOutcome, _hours: Any) -> Told:
     return {} if before.topic else {"topic": "opening hours", "answered": True}
 
@@ -100,6 +137,7 @@ workflow = Workflow(
             ),
             own=("callback",),
             amend=_noticed,
+            after=_remembered,
         ),
         request_callback,
         messages.take_message,

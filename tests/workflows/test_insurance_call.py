@@ -1,0 +1,47 @@
+"""The insurance agency on a real phone line: gateway, livekit-server, worker, model, record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.demo.plan import load_plan, number_of
+from local.parts.stack import Stack
+from tests.peers.calls import call, new_number, records, script, wait_for_record
+from thirdring import workflow
+from thirdring.calls import EndReason
+from thirdring.store.callbacks import CallbackBook
+from thirdring.store.sqlite import SqliteStore
+
+pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(300)]
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+HEARD = {"wait": {"silence_ms": 1500, "timeout_s": 40}}
+
+
+async def test_a_call_back_is_noted_and_remembered(stack: Stack) -> None:
+    """The row says when and whom to call; the record says it too; the next call knows of it."""
+    caller = new_number()
+    plan = load_plan(workflow.discover()["insurance"], WORKFLOWS)
+    number = number_of("insurance", stack.settings)
+    result = await call(stack, plan.script, caller=caller, called=number)
+    record = await wait_for_record(stack, caller)
+    assert (result.completed, result.ended_by) == (True, "far_end"), result.problem
+    assert record.ending.reason is EndReason.COMPLETED
+    async with SqliteStore(stack.home.store) as store:
+        (row,) = await CallbackBook(store).of_call(record.call_id)
+    assert row.number == caller
+    assert row.wanted_at is not None
+    assert f"{row.wanted_at:%A}" == "Monday"
+    assert record.outcome is not None
+    assert record.outcome.complete
+    known = record.outcome.value
+    assert (known["topic"], known["callback_asked"]) == ("claim", True)
+    assert isinstance(known["callback"], dict)
+    assert known["callback"]["number"] == caller
+
+    again = script(HEARD, {"say": "Do you remember me?"}, HEARD, "hang_up")
+    await call(stack, again, caller=caller, called=number)
+    turns = [turn.text for each in records(stack, caller) for turn in each.turns]
+    assert any("Last time" in text and "nothing yet" not in text for text in turns)
