@@ -44,10 +44,12 @@ def as_raw(tool: Any) -> Any:
 def unrepaired(arguments: str) -> str:
     """Return the arguments of a function call, so that LiveKit does not guess what they mean.
 
-    It would mend what is no JSON, and a tool would act on the guess.
+    It would mend what is no JSON object, and a tool would act on the guess.
     """
     try:
-        json.loads(arguments or "{}")
+        value = json.loads(arguments or "{}")
     except (ValueError, RecursionError):
-        return json.dumps({NO_JSON: arguments[:200]})
-    return arguments
+        value = arguments
+    if value is None or isinstance(value, dict):
+        return arguments
+    return json.dumps({NO_JSON: arguments[:200]})
