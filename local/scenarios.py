@@ -132,12 +132,14 @@ class Errand(Row):
 
     Attributes:
         details: Keys that its details must have, with these values.
+        result: The same of what came of it.
     """
 
     kind: str | None = None
     state: str | None = None
+    number: PhoneNumber | None = None
     details: dict[str, JsonValue] | None = None
-    result: str | None = None
+    result: dict[str, JsonValue] | None = None
 
 
 class ExpectedOutcome(_Part):
@@ -184,6 +186,7 @@ class Expected(_Part):
         appointments: All that the call has made, by their time, as are the following.
         memory: All that is known of the caller afterwards, sorted; each must occur in a fact.
         opted_out: Whether the caller wants nothing to be remembered.
+        errand: What has become of the errand that the call was made for.
         answers: Words; a check of the script rather than of the workflow.
     """
 
@@ -197,6 +200,7 @@ class Expected(_Part):
     errands: tuple[Errand, ...] | None = None
     memory: tuple[str, ...] | None = None
     opted_out: bool | None = None
+    errand: Errand | None = None
     outcome: ExpectedOutcome | None = None
     answers: tuple[ExpectedAnswer, ...] = ()
 
@@ -239,6 +243,8 @@ class Userdata(_Part):
         caller: Their number; None when hidden.
         says: The caller's lines; each waits for the answer to the one before.
         metadata: What a dispatch says of the call (docs/worker.md).
+        errand: What the call is made for: details of an errand of the workflow; the far end's
+            number is `caller`.
         remembered: Facts about the caller from an earlier call.
         opted_out: The caller once wanted nothing to be remembered.
         business: Keys of a business in `thirdring.yaml`, in the place of those of a clinic that is
@@ -250,6 +256,7 @@ class Userdata(_Part):
     caller: PhoneNumber | None
     says: Annotated[tuple[str | Keys, ...], Field(min_length=1)]
     metadata: Metadata = Metadata()
+    errand: dict[str, JsonValue] | None = None
     remembered: tuple[str, ...] = ()
     opted_out: bool = False
     taken: tuple[Taken, ...] = ()

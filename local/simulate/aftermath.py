@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local.scenarios import Expected, ExpectedAnswer, ExpectedOutcome, Row, ToolOutcome
+from local.scenarios import Errand, Expected, ExpectedAnswer, ExpectedOutcome, Row, ToolOutcome
 from thirdring.record import RecordOutcome
 
 __all__ = ["LISTS", "Aftermath", "unmet", "unmet_outcome", "unmet_rows"]
@@ -14,8 +14,11 @@ __all__ = ["LISTS", "Aftermath", "unmet", "unmet_outcome", "unmet_rows"]
 LISTS: Final = ("appointments", "events", "messages", "callbacks", "notifications", "errands")
 """What is expected of the store, by the names of its tables."""
 
-_TEXTS: Final = frozenset({"title", "body", "reason", "wanted", "result"})
+_TEXTS: Final = frozenset({"title", "body", "reason", "wanted"})
 """Columns in somebody's own words, of which a part is expected."""
+
+_PARTS: Final = frozenset({"details", "result"})
+"""Columns with JSON objects, of which a part is expected."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Aftermath:
 
     Attributes:
         rows: What the call has made, by the names of `LISTS`.
+        errand: What has become of the errand that it was made for; None when it was for none.
         answers: The greeting, then what was said to each of the caller's lines.
     """
 
@@ -32,6 +36,7 @@ class Aftermath:
     rows: Mapping[str, Sequence[Row]]
     memory: tuple[str, ...]
     opted_out: bool
+    errand: Errand | None
     outcome: RecordOutcome | None
     answers: tuple[str, ...]
 
@@ -56,6 +61,9 @@ def _unmet(expected: Expected, found: Aftermath, *, word_for_word: bool) -> Iter
         yield from _unmet_facts(expected.memory, found.memory)
     if expected.opted_out not in (None, found.opted_out):
         yield f"opted_out: got {found.opted_out}"
+    if expected.errand is not None:
+        got = () if found.errand is None else (found.errand,)
+        yield from _unmet_rows("errand", (expected.errand,), got)
     if expected.outcome is not None:
         yield from unmet_outcome(expected.outcome, found.outcome)
     if word_for_word:
@@ -113,7 +121,7 @@ def _text(value: Any) -> str:
 def _fits(key: str, wanted: Any, got: Any) -> bool:
     if key in _TEXTS and wanted is not None:
         return got is not None and wanted.lower() in got.lower()
-    if key == "details" and wanted is not None:
+    if key in _PARTS and wanted is not None:
         return all((got or {}).get(name) == value for name, value in wanted.items())
     if hasattr(wanted, "tzinfo") and wanted.tzinfo is None and got is not None:
         return bool(got.replace(tzinfo=None) == wanted)  # what is found is in the business's zone

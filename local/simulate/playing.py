@@ -111,12 +111,13 @@ async def play(
     settings = settings_of(userdata, workflow, folder, workflows)
     business, home = settings.businesses[0], Home(folder)
     board = Switchboard(settings, workflows, home, _ScenarioClock(userdata.now), declared_tools)
-    dispatched = userdata.metadata.model_copy(update={"line": NUMBER})
     ear = _Ear()
     async with SqliteStore(home.store) as store:
         world = World(userdata, business, store)
-        await world.prepare()
+        errand = await world.prepare(workflow.name)
         await world.pass_line(0)
+        told = {"line": NUMBER, **({} if errand is None else {"errand": errand})}
+        dispatched = userdata.metadata.model_copy(update=told)
         async with typed_call(
             board,
             ear,
@@ -137,6 +138,7 @@ async def play(
             rows=await what_was_made(store, record.call_id, business.time_zone),
             memory=memory,
             opted_out=opted_out,
+            errand=await world.errand(errand),
             outcome=record.outcome,
             answers=answers,
         )

@@ -24,6 +24,7 @@ from local.scenarios import (
 from thirdring import config
 from thirdring.settings import Business, Settings
 from thirdring.store import Connection, Store, from_text, to_text
+from thirdring.store.errands import Wish, add, find
 from thirdring.store.store import Row as StoredRow
 from thirdring.workflow import Workflow
 
@@ -83,13 +84,13 @@ class World:
         self._business = business
         self._store = store
 
-    async def prepare(self) -> None:
-        """Put in what is known of the caller."""
+    async def prepare(self, workflow: str) -> str | None:
+        """Put in what is known of the caller; return the id of the errand that they call for."""
         number, known = self._userdata.caller, self._userdata.remembered
         noted = to_text(self._userdata.now - timedelta(days=7))
         slug = self._business.slug
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> str | None:
             for fact in known:
                 connection.execute(
                     "INSERT INTO caller_facts (business, number, fact, call_id, noted_at, of_call)"
@@ -102,8 +103,26 @@ class World:
                     " VALUES (?, ?, ?, ?)",
                     (slug, number, _SOMEBODY_ELSE, noted),
                 )
+            details = self._userdata.errand
+            if details is None:
+                return None
+            wish = Wish(slug, workflow, number, details, _SOMEBODY_ELSE, _SOMEBODY_ELSE)
+            return add(connection, wish, now=self._userdata.now - timedelta(days=1)).id
 
-        await self._store.write(write)
+        return await self._store.write(write)
+
+    async def errand(self, name: str | None) -> Errand | None:
+        """Return what has become of an errand."""
+        found = None if name is None else await find(self._store, self._business.slug, name)
+        if found is None:
+            return None
+        return Errand(
+            kind=found.kind,
+            state=found.state,
+            number=found.number,
+            details=found.details,
+            result=found.result,
+        )
 
     async def pass_line(self, number: int) -> None:
         """Let happen what others do after this line of the caller; 0 is before the call."""
@@ -190,6 +209,7 @@ def _row(table: str, row: dict[str, Any], zone: ZoneInfo) -> Row:
         values["minutes"] = round((local["ends_at"] - local["starts_at"]).total_seconds() / 60)
     if table == "errands":
         values["details"] = json.loads(row["details"])
+        values["result"] = row["result"] and json.loads(row["result"])
     model = _MODELS[table]
     return model.model_validate({k: v for k, v in values.items() if k in model.model_fields})
 

@@ -36,6 +36,7 @@ MET = Aftermath(
     },
     memory=("Likes mornings.",),
     opted_out=False,
+    errand=Errand(kind="ask", state="done", result={"table": "yes", "at": 7}),
     outcome=RecordOutcome(value={"name": "Ann", "city": None}, complete=False, missing=("city",)),
     answers=("Hello.", "Good bye."),
 )
@@ -51,6 +52,7 @@ EXPECTED = Expected.model_validate(
         "errands": [{"kind": "reserve", "details": {"party": 2}}],
         "memory": ["mornings"],
         "opted_out": False,
+        "errand": {"state": "done", "result": {"at": 7}},
         "outcome": {"complete": False, "fields": {"name": "Ann"}},
         "answers": [{"line": 1, "has": ["GOOD"], "lacks": ["dose"]}],
     }
@@ -85,6 +87,8 @@ def row(table: str, **changes: Any) -> dict[str, Any]:
         (row("errands", details={"party": 3}), "errands 1, details: got {'party': 3}"),
         ({"rows": {}}, "appointments: got 0, expected 1: none"),
         ({"memory": ()}, "memory: got [], expected ['mornings']"),
+        ({"errand": None}, "errand: got 0, expected 1"),
+        ({"errand": Errand(state="open")}, "errand 1, result: got None, expected {'at': 7}"),
         ({"opted_out": True}, "opted_out: got True"),
         ({"outcome": None}, "outcome, name: got None, expected 'Ann'"),
         (

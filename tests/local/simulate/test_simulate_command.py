@@ -257,3 +257,17 @@ async def test_a_wrong_business_is_said_with_its_place() -> None:
     changed = scenario.model_copy(update={"userdata": wrong})
     (problem,) = (await simulate(SETTING, found, changed)).problems
     assert "businesses.riverside.hours.sunnyday: unknown key" in problem
+
+
+async def test_a_call_can_be_made_for_an_errand() -> None:
+    """The agent for such calls speaks, and what it is told came of it is on the errand."""
+    path = SETTING.folder / "concierge" / "scenarios.yaml"
+    scenario = load(path).scenarios[0]
+    details = {"restaurant": "Luigi's"}
+    userdata = scenario.userdata.model_copy(update={"errand": details, "says": ("Hello?",)})
+    changed = scenario.model_copy(update={"userdata": userdata})
+    result = await simulate(SETTING, SETTING.workflows["concierge"], changed)
+    assert result.played is not None, result.problems
+    errand = result.played.aftermath.errand
+    assert errand is not None
+    assert (errand.kind, errand.state, errand.details) == ("concierge", "open", details)
