@@ -1,0 +1,107 @@
+"""Effects in another system, for which a real HTTP server stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers.declared_tools import TEXT, declared, having, text_answer
+from tests.peers.endpoint import serving
+from thirdring.outside_settings import HttpArgument
+from thirdring.store import Store
+from thirdring.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    async with SqliteStore(tmp_path / "store.db") as opened:
+        yield opened
+
+
+EFFECT = {
+    "method": "POST",
+    "effect": True,
+    "name": "cancel_order",
+    "arguments": {
+        "order": TEXT,
+        "phone": HttpArgument(description="Where they can be reached."),
+        "email": HttpArgument(description="Where to write."),
+        "at": HttpArgument(description="When."),
+    },
+}
+WANTED = {
+    "order": "17",
+    "phone": "202 555 0182",
+    "email": "jane@example.com",
+    "at": "2026-11-24T14:30",
+}
+
+
+async def test_an_effect_needs_a_yes(store: Store) -> None:
+    """Nothing is sent until the caller has heard number, address and time, and agreed."""
+    async with serving(text_answer("{}")) as endpoint:
+        tool = declared(endpoint.url, **EFFECT)
+        async with having(store, tool) as call:
+            heard = await call.use("cancel_order", None, **WANTED)
+            assert heard.startswith("REFUSED: Not done yet. Read this back")
+            assert "2 0 2" in heard
+            assert "jane at example dot com" in heard
+            assert "2:30 PM" in heard
+            assert endpoint.arrivals == []
+            done = await call.agreed("cancel_order", "fc_9", **WANTED)
+    assert done.startswith("Data from outside")
+    (arrival,) = endpoint.arrivals
+    assert arrival.headers["idempotency-key"] == "call-1:fc_9"
+    assert json.loads(arrival.body) == WANTED
+
+
+async def test_an_effect_is_done_once(store: Store) -> None:
+    """A model that repeats it, by whatever tool call, hears the first answer again."""
+    async with serving(text_answer('"one"'), text_answer('"two"')) as endpoint:
+        tool = declared(endpoint.url, **EFFECT)
+        async with having(store, tool) as call:
+            first = await call.agreed("cancel_order", None, **WANTED)
+            again = [await call.agreed("cancel_order", None, **WANTED) for _ in range(5)]
+    assert set(again) == {first}
+    assert len(endpoint.arrivals) == 1
+
+
+@pytest.mark.parametrize("answer", [500, 303])
+async def test_an_effect_whose_result_is_not_known_is_not_repeated(
+    store: Store, answer: int
+) -> None:
+    """When it may have been done, the model hears so and nothing is sent again."""
+    async with serving(answer, text_answer("{}")) as endpoint:
+        tool = declared(endpoint.url, **EFFECT)
+        async with having(store, tool) as call:
+            heard = [await call.agreed("cancel_order", None, **WANTED) for _ in range(3)]
+    assert all(text.startswith("REFUSED: It is not known whether this was done.") for text in heard)
+    assert len(endpoint.arrivals) == 1
+
+
+async def test_an_effect_that_was_refused_may_be_tried_again(store: Store) -> None:
+    """What the service did not do is done the next time, under the same key."""
+    async with serving(409, text_answer('"done"')) as endpoint:
+        tool = declared(endpoint.url, **EFFECT)
+        async with having(store, tool) as call:
+            refused = await call.agreed("cancel_order", None, **WANTED)
+            done = await call.agreed("cancel_order", None, **WANTED)
+    assert refused.startswith("REFUSED: The service refused it (status 409)")
+    assert "done" in done
+    assert len({arrival.headers["idempotency-key"] for arrival in endpoint.arrivals}) == 1
+
+
+async def test_an_effect_is_noted_in_the_store(store: Store) -> None:
+    """Its key and its result outlast the call."""
+    async with serving(text_answer('"done"')) as endpoint:
+        tool = declared(endpoint.url, **EFFECT)
+        async with having(store, tool) as call:
+            await call.agreed("cancel_order", "fc_9", **WANTED)
+    rows = await store.read(
+        lambda connection: connection.execute("SELECT key, tool, result FROM effects").fetchall()
+    )
+    assert [(row["key"], row["tool"]) for row in rows] == [("call-1:fc_9", "cancel_order")]
+    assert "done" in rows[0]["result"]
