@@ -29,14 +29,11 @@ def notice_of(record: Record, business: Business) -> Notice | None:
     targets = concerned(business, urgent=summary.urgent)
     if not targets:
         return None
-    body = summary.body
-    if outcome.missing:
-        body = f"{body}\nNot known: {', '.join(name.replace('_', ' ') for name in outcome.missing)}"
     return Notice(
         key="outcome",
         business=business.slug,
         title=summary.title,
-        body=signed(body, business, record.caller_number, record.opened_at),
+        body=signed(summary.body, business, record.caller_number, record.opened_at),
         urgent=summary.urgent,
         call_id=record.call_id,
         created_at=record.ended_at,
@@ -70,7 +67,9 @@ def report_callback(record: Record) -> None:
     """Say in the log whether a caller wants to be called back, where the workflow asks that."""
     if record.outcome is None or "callback" not in record.outcome.value:
         return
-    wanted = record.outcome.value["callback"]
+    value = record.outcome.value
+    # Whoever was promised nothing has perhaps asked for it all the same.
+    wanted = value["callback"] or value.get("callback_asked")
     logger.info(
         "call %s: caller %s; callback wanted: %s",
         record.call_id,

@@ -12,7 +12,7 @@ import fcntl
 import logging
 import os
 import resource
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -25,6 +25,7 @@ from thirdring.courier.collecting import Collector
 from thirdring.courier.delivering import Deliverer
 from thirdring.courier.doorbell import answering
 from thirdring.courier.notifying import Notifier
+from thirdring.courier.renewing import renewed
 from thirdring.courier.sweeping import keep_sweeping, sweep
 from thirdring.courier.trouble import Trouble
 from thirdring.errors import PhoneError, StoreError
@@ -56,61 +57,75 @@ of its own for those of webhooks. One that has no answer holds its thread for lo
 
 
 async def run(
-    home: Home, settings: Settings, *, once: bool = False, clock: Clock | None = None
+    home: Home,
+    settings: Settings,
+    *,
+    once: bool = False,
+    clock: Clock | None = None,
+    changes: AsyncIterator[Settings] | None = None,
 ) -> None:
     """Turn finished journals into records and deliver them, until cancelled.
 
     Args:
         once: Return when no journal is finished and every delivery that is due has been tried.
         clock: The machine's unless told otherwise.
+        changes: Yields settings that count from now on.
 
     Raises:
         PhoneError: Another courier works on this home, or the store cannot be used.
     """
     with _only_courier(home) as lock:
         _allow_many_connections()
-        async with open_store(home, os.environ) as store, open_sinks(settings, home) as sinks:
-            await store.connect()
-            outbox, clock = Outbox(store), clock or SystemClock()
-            trouble = Trouble("store", "calls go on, their records wait on disk, nothing is lost")
-            deliverer = Deliverer(
-                outbox,
-                {Endpoint(*key): sink for key, sink in sinks.items()},
-                owner=home.id,
-                clock=clock,
-                trouble=trouble,
-            )
-            targets = addresses(settings.businesses)
-            notifier = Notifier(
-                NotificationQueue(store),
-                targets,
-                announce,
-                owner=home.id,
-                clock=clock,
-                trouble=trouble,
-            )
-            await deliverer.prepare()
-            await notifier.prepare()
-            await asyncio.to_thread(tidy, home.journals)
+        work = partial(_work, home, lock, clock or SystemClock(), once=once)
+        if changes is None:
+            await work(settings)
+        else:
+            await renewed(work, settings, changes)
 
-            def wake() -> None:
-                deliverer.wake()
-                notifier.wake()
 
-            collector = Collector(home, settings, outbox, clock, on_stored=wake)
-            if once:
-                await collector.collect()
-                await deliverer.run_once()
-                await notifier.run_once()
-                await sweep(store, settings.businesses, clock)
-                return
-            sweeping = partial(keep_sweeping, store, settings.businesses, clock, trouble)
-            looking = partial(name_wrong_addresses, targets)
-            tasks = (deliverer.run_forever, notifier.run_forever, sweeping, looking)
-            courier = _Courier(collector, tasks, trouble, lock)
-            with answering(home.root, courier.ring):
-                logger.info("courier ready, watching %s", home.journals)
-                await courier.run_forever()
+async def _work(home: Home, lock: Path, clock: Clock, settings: Settings, *, once: bool) -> None:
+    async with open_store(home, os.environ) as store, open_sinks(settings, home) as sinks:
+        await store.connect()
+        outbox = Outbox(store)
+        trouble = Trouble("store", "calls go on, their records wait on disk, nothing is lost")
+        deliverer = Deliverer(
+            outbox,
+            {Endpoint(*key): sink for key, sink in sinks.items()},
+            owner=home.id,
+            clock=clock,
+            trouble=trouble,
+        )
+        targets = addresses(settings.businesses)
+        notifier = Notifier(
+            NotificationQueue(store),
+            targets,
+            announce,
+            owner=home.id,
+            clock=clock,
+            trouble=trouble,
+        )
+        await deliverer.prepare()
+        await notifier.prepare()
+        await asyncio.to_thread(tidy, home.journals)
+
+        def wake() -> None:
+            deliverer.wake()
+            notifier.wake()
+
+        collector = Collector(home, settings, outbox, clock, on_stored=wake)
+        if once:
+            await collector.collect()
+            await deliverer.run_once()
+            await notifier.run_once()
+            await sweep(store, settings.businesses, clock)
+            return
+        sweeping = partial(keep_sweeping, store, settings.businesses, clock, trouble)
+        looking = partial(name_wrong_addresses, targets)
+        tasks = (deliverer.run_forever, notifier.run_forever, sweeping, looking)
+        courier = _Courier(collector, tasks, trouble, lock)
+        with answering(home.root, courier.ring):
+            logger.info("courier ready, watching %s", home.journals)
+            await courier.run_forever()
 
 
 @contextmanager

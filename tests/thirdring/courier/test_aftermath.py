@@ -102,6 +102,8 @@ def test_a_business_without_staff_is_told_nothing() -> None:
     ("value", "line"),
     [
         ({"callback": {"when": "any time"}}, "caller +1202…; callback wanted: yes"),
+        ({"callback": None, "callback_asked": True}, "caller +1202…; callback wanted: yes"),
+        ({"callback": None, "callback_asked": False}, "caller +1202…; callback wanted: no"),
         ({"callback": None}, "caller +1202…; callback wanted: no"),
     ],
 )
