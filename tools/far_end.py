@@ -143,14 +143,9 @@ async def _ear() -> AsyncIterator[_Ear]:
 
 
 def heard(state: CallState) -> str:
-    """Return what the other party has said since the agent's last words."""
-    words: list[str] = []
-    for turn in reversed(state.conversation.turns):
-        if turn.role is Role.AGENT and words:
-            break
-        if turn.role is Role.CALLER:
-            words.insert(0, turn.text)
-    return " ".join(words)
+    """Return what the other party said last; a queue says much before somebody comes."""
+    turn = state.conversation.last(Role.CALLER)
+    return "" if turn is None else turn.text
 
 
 async def far_end(state: CallState) -> FarEnd:

@@ -6,6 +6,7 @@ decision itself can be made up.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import ClassVar, Final, Literal, get_args
 
@@ -129,7 +130,7 @@ async def note_decision(
     known = {name: value for name, value in told.items() if value is not None}
     noted = state.outcome.fill(status=status, quote=turn.text, **known)
     await _settle(state, noted)
-    return _what_next(noted)
+    return json.dumps({"noted": status, "next": _what_next(noted)})
 
 
 def _require_decision(text: str, status: str) -> None:
@@ -141,9 +142,9 @@ def _require_decision(text: str, status: str) -> None:
 def _what_next(noted: Outcome) -> str:
     missing = noted.missing()
     if not missing:
-        return "It is noted. Thank them, say goodbye, and end the call."
+        return "Thank them, say goodbye, and end the call."
     asks = {"reference": "the reference number", "spoken_to": "their name"}
-    return f"It is noted. Still missing: ask for {' and '.join(asks[name] for name in missing)}."
+    return f"Ask for {' and '.join(asks[name] for name in missing)}, and note it as well."
 
 
 async def _settle(state: CallState, noted: Outcome) -> None:

@@ -213,7 +213,7 @@ async def note_answer(
         **_shared(request),
     )
     await _settle(state, errand, answer, noted)
-    return "It is noted. Thank them, say goodbye, and end the call."
+    return json.dumps({"noted": answer, "next": "Thank them, say goodbye, and end the call."})
 
 
 async def _settle(state: CallState, errand: Errand, answer: str, noted: Outcome) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
-from livekit.agents import AgentSession, JobContext
+from livekit.agents import Agent, AgentSession, JobContext
 from livekit.agents.testing import fake_job_context
 from livekit.agents.utils import http_context
 from livekit.agents.voice.agent_activity import ActivityClosedError
@@ -19,6 +19,7 @@ from sip.answering import Switchboard
 from thirdring.calls import Ending, EndReason
 from thirdring.fixed_lines import FixedLine
 from thirdring.live import LiveCall
+from thirdring.session import PhoneAgent
 from thirdring.state import CallState
 from thirdring.watching import Happening
 
@@ -113,6 +114,7 @@ class TypedCall:
         Returns:
             Why there is no answer; None when there is one.
         """
+        await self._taken()
         try:
             speech = self.session.generate_reply(user_input=text, input_modality="text")
         except RuntimeError:  # the session has closed, for the model has failed
@@ -151,11 +153,22 @@ class TypedCall:
         """End the call as a caller does."""
         self.live.end(EndReason.CALLER_HUNG_UP)
 
+    async def _taken(self) -> Agent:
+        """Wait until the agent that has the call last has really got it; return it."""
+        agent = self.session.current_agent
+        if isinstance(agent, PhoneAgent):
+            await self.until_over(agent.entered.wait())
+        return agent
+
     async def _idle(self) -> None:
+        agent = await self._taken()
         try:
             await self.session.wait_for_idle()
         except ActivityClosedError:
-            await self.over.wait()
+            if self.session.current_agent is agent:
+                await self.over.wait()
+        if self.session.current_agent is not agent:
+            await self._idle()
 
 
 @asynccontextmanager
