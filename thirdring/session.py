@@ -121,11 +121,13 @@ class PhoneAgent(Agent):
         super().__init__(id=name, instructions=instructions, tools=guarded, chat_ctx=said)
         self.answered: asyncio.Event = asyncio.Event() if before is None else before.answered
         self.begun = asyncio.Event()
+        self.entered = asyncio.Event()
         self.opening = opening
 
     async def on_enter(self) -> None:
         if self.opening is not None:
             self.session.generate_reply(instructions=self.opening)
+        self.entered.set()
 
     async def realtime_audio_output_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
