@@ -123,12 +123,13 @@ def summary(measures: Measures, deliveries: Sequence[Delivery]) -> str:
     barge_ins = [turn.barge_in_ms for turn in measures.turns if turn.barge_in_ms is not None]
     reply = _milliseconds(median(replies) if replies else None)
     silent = _milliseconds(median(barge_ins) if barge_ins else None)
+    interrupts = any(turn.interrupted_agent for turn in measures.turns)
     parts = [
         f"{measures.duration_s:.0f} s call",
         f"answered after {_milliseconds(measures.invite_to_200_ms)}",
         f"greeted {_milliseconds(measures.answer_to_first_audio_ms)} later",
         f"replies {reply} after the caller's last word",
-        f"silent {silent} after being interrupted",
+        *([f"silent {silent} after being interrupted"] if interrupts else []),
         f"{len(deliveries)} record delivered",
     ]
     return " · ".join(parts)
