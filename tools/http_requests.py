@@ -18,13 +18,11 @@ from pydantic import JsonValue
 from thirdring.errors import ToolRefused
 from thirdring.outside_settings import HttpArgument, HttpTool
 
-__all__ = ["PLACE", "Request", "Value", "checked", "request_of"]
+__all__ = ["Request", "Value", "checked", "choices", "request_of"]
 
 Value = str | int | float | bool
 
-PLACE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""Where an argument stands in a URL."""
-
+_PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _URL: Final = re.compile(r"([^:/?#]+://[^/?#]*)([^?#]*)(?:\?([^#]*))?")
 # Some servers decode a path before they look for its parts, or twice.
 _NOT_IN_PATH: Final = frozenset("/\\%;?#")
@@ -70,9 +68,16 @@ def _checked(name: str, argument: HttpArgument, value: JsonValue) -> Value:
     if not fits or (isinstance(value, bool) and argument.type != "boolean"):
         raise ToolRefused(f"{name} must be of type {argument.type}.")
     assert isinstance(value, Value)
-    if argument.choices and str(value) not in argument.choices:
+    if argument.choices and value not in choices(argument):
         raise ToolRefused(f"{name} must be one of {', '.join(argument.choices)}.")
     return value
+
+
+def choices(argument: HttpArgument) -> list[Value]:
+    """Return all that an argument may be, each of its type; empty for anything."""
+    kinds: dict[str, type[int] | type[float]] = {"integer": int, "number": float}
+    kind = kinds.get(argument.type, str)
+    return [kind(choice) for choice in argument.choices]
 
 
 def request_of(
@@ -91,7 +96,7 @@ def request_of(
     origin, path, query = match[1], _path(match[2], arguments), match[3] or ""
     left = {name: arguments[name] for name in arguments.keys() - _places(declared.url)}
     pairs = [part for part in query.split("&") if part and _places(part) <= arguments.keys()]
-    parts = [PLACE.sub(lambda place: _quoted(arguments[place[1]]), part) for part in pairs]
+    parts = [_PLACE.sub(lambda place: _quoted(arguments[place[1]]), part) for part in pairs]
     body = None
     headers = {name: value.get_secret_value() for name, value in declared.headers.items()}
     # What is compressed could be a thousand times of what came.
@@ -107,7 +112,7 @@ def request_of(
 
 
 def _places(text: str) -> set[str]:
-    return set(PLACE.findall(text))
+    return set(_PLACE.findall(text))
 
 
 def _path(template: str, arguments: Mapping[str, Value]) -> str:
@@ -118,7 +123,7 @@ def _path(template: str, arguments: Mapping[str, Value]) -> str:
             raise ToolRefused(f"{name} is not what the service knows by that name.")
         return quote(text, safe="")
 
-    path = PLACE.sub(value, template)
+    path = _PLACE.sub(value, template)
     if any(segment in {".", ".."} for segment in path.split("/")):
         raise ToolRefused("That is not what the service knows by that name.")
     return path

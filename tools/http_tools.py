@@ -24,7 +24,7 @@ from tools.critical_arguments import confirmed
 from tools.elsewhere import NotDone, once_elsewhere
 from tools.guard import guarded
 from tools.http_answers import AWAY, Unreadable, heard
-from tools.http_requests import Request, Value, checked, request_of
+from tools.http_requests import Request, Value, checked, choices, request_of
 
 __all__ = ["http_tool"]
 
@@ -50,7 +50,7 @@ def _schema(declared: HttpTool) -> dict[str, Any]:
     for name, argument in declared.arguments.items():
         properties[name] = {"type": argument.type, "description": argument.description}
         if argument.choices:
-            properties[name]["enum"] = list(argument.choices)
+            properties[name]["enum"] = choices(argument)
     return {
         "name": declared.name,
         "description": declared.description,

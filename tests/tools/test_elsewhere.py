@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.peers.declared_tools import TEXT, declared, having, text_answer
 from tests.peers.endpoint import serving
+from tests.peers.raw_server import answering
 from thirdring.outside_settings import HttpArgument
 from thirdring.store import Store
 from thirdring.store.sqlite import SqliteStore
@@ -80,6 +83,41 @@ async def test_an_effect_whose_result_is_not_known_is_not_repeated(
             heard = [await call.agreed("cancel_order", None, **WANTED) for _ in range(3)]
     assert all(text.startswith("REFUSED: It is not known whether this was done.") for text in heard)
     assert len(endpoint.arrivals) == 1
+
+
+async def _silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    del writer
+    await reader.read()
+
+
+async def test_an_effect_that_nobody_answers_is_sent_once(store: Store) -> None:
+    """It may have been done: the model hears so, however often it asks."""
+    async with answering(_silence) as there:
+        url = f"http://127.0.0.1:{there.port}/cancel"
+        async with having(store, declared(url, **EFFECT, timeout_seconds=0.5)) as call:
+            heard = [await call.agreed("cancel_order", None, **WANTED) for _ in range(3)]
+    assert all("It is not known whether this was done" in text for text in heard)
+    assert len(there.requests) == 1
+
+
+async def _no_content(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"}")
+    writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_an_effect_that_was_never_sent_may_be_tried_again(store: Store) -> None:
+    """Nobody listened the first time."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        tool = declared(f"http://127.0.0.1:{door.getsockname()[1]}/cancel", **EFFECT)
+        async with having(store, tool) as call:
+            refused = await call.agreed("cancel_order", None, **WANTED)
+            async with await asyncio.start_server(_no_content, sock=door):
+                done = await call.agreed("cancel_order", None, **WANTED)
+    assert refused.startswith("REFUSED: That service does not answer right now.")
+    assert done == "Done. The service said nothing more."
 
 
 async def test_an_effect_that_was_refused_may_be_tried_again(store: Store) -> None:

@@ -143,6 +143,30 @@ async def test_what_does_not_fit_is_not_sent(
     assert endpoint.arrivals == []
 
 
+def test_the_model_sees_the_arguments_of_the_file_and_no_secret() -> None:
+    """Each with its type, its description, and choices of that type."""
+    arguments = {
+        "order": TEXT,
+        "count": HttpArgument(type="integer", description="How many.", choices=("1", "2")),
+        "share": HttpArgument(type="number", description=".", required=False, choices=("0.5",)),
+    }
+    schema = http_tool(
+        declared("https://shop.example/{order}", arguments=arguments)
+    ).info.raw_schema
+    assert schema["parameters"] == {
+        "type": "object",
+        "properties": {
+            "order": {"type": "string", "description": "What it says."},
+            "count": {"type": "integer", "description": "How many.", "enum": [1, 2]},
+            "share": {"type": "number", "description": ".", "enum": [0.5]},
+        },
+        "required": ["order", "count"],
+        "additionalProperties": False,
+    }
+    assert SECRET not in json.dumps(schema)
+    assert "shop.example" not in json.dumps(schema)
+
+
 async def test_the_rest_goes_into_the_body_or_the_query(store: Store) -> None:
     """What the URL does not name is JSON in a POST and a parameter in a GET."""
     arguments = {
