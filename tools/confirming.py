@@ -101,8 +101,11 @@ def _question_and_answer(turns: Sequence[Turn]) -> tuple[str, str]:
     """Return what the caller said last, and before it what the agent had said since their words
     before; sounds of listening are no words.
     """
+    # What an interrupted agent had said may be written down after the words that interrupted it.
     spoken_turns = [
-        turn for turn in turns if turn.role is Role.AGENT or not is_listening(turn.text)
+        turn
+        for turn in sorted(turns, key=lambda turn: turn.started_at)
+        if turn.role is Role.AGENT or not is_listening(turn.text)
     ]
     while spoken_turns and spoken_turns[-1].role is Role.AGENT:
         spoken_turns.pop()  # said after they had answered, as "one moment"

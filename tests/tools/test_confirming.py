@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -107,6 +107,15 @@ async def test_what_was_read_back_in_several_turns_counts(call: Conversation) ->
     call.hear(Role.AGENT, f"for {tail}")
     call.hear(Role.CALLER, "Yes.")
     call.hear(Role.AGENT, "One moment, please.")
+    assert await call.use("visit", name="Jane Doe") == "booked"
+
+
+async def test_turns_count_in_the_order_in_which_they_were_spoken(call: Conversation) -> None:
+    """What an interrupted agent had said is written down late."""
+    call.hear(Role.CALLER, "Yes, that's right.")
+    call.hear(Role.AGENT, QUESTION)
+    turns = call.state.conversation.turns
+    turns[-1] = turns[-1].model_copy(update={"started_at": AT_NINE - timedelta(days=30)})
     assert await call.use("visit", name="Jane Doe") == "booked"
 
 
