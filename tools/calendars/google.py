@@ -37,7 +37,7 @@ class _Account(BaseModel):
 
     client_email: str
     private_key: str
-    private_key_id: str
+    private_key_id: str | None = None
     token_uri: str = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
 
 
@@ -178,7 +178,7 @@ class GoogleCalendar:
                 claims,
                 self._account.private_key,
                 algorithm="RS256",
-                headers={"kid": self._account.private_key_id},
+                headers=None if (kid := self._account.private_key_id) is None else {"kid": kid},
             )
         except (ValueError, TypeError, jwt.PyJWTError):
             raise CalendarError("the service account's private key cannot be read") from None
