@@ -19,6 +19,7 @@ from thirdring.journal import (
     Entry,
     LatencyMeasured,
     ModelFault,
+    OutcomeNoted,
     ToolUsed,
     TurnSpoken,
     UsageCounted,
@@ -135,3 +136,13 @@ def test_the_sip_ladder_has_two_directions(screen: Screen) -> None:
         "sip    caller ◀── gateway  200 OK",
         "wait   first sound of the agent at the caller's ear",
     ]
+
+
+def test_an_outcome_is_shown_as_far_as_it_is_known(screen: Screen) -> None:
+    """Fields that say nothing are left out; what is missing is named."""
+    entry = OutcomeNoted(
+        at=at(4), outcome={"name": "Ann", "city": None, "urgent": False}, missing=("city",)
+    )
+    assert screen.show(entry) == '  4.000  noted  name="Ann", urgent=false; missing: city\n'
+    done = entry.model_copy(update={"missing": ()})
+    assert screen.show(done).endswith("urgent=false; complete\n")
