@@ -200,7 +200,10 @@ def courier(
     from sip import courier as service
 
     log_to_stderr()
-    asyncio.run(service.run(_home_with_room(), _settings(config), os.environ, once=once))
+    followed = _followed(config)
+    home = _home_with_room()
+    done = service.run(home, followed.settings, os.environ, once=once, followed=followed)
+    asyncio.run(done)
 
 
 @app.command()

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -99,7 +99,7 @@ class _Call:
 @asynccontextmanager
 async def ringing_calls(
     home: Home,
-    settings: Settings,
+    settings: Callable[[], Settings],
     store: Store,
     clock: Clock,
     access: LiveKitAccess,
@@ -134,7 +134,12 @@ class RingingCalls:
     """All calls whose journal this courier has opened and holds."""
 
     def __init__(
-        self, home: Home, settings: Settings, store: Store, clock: Clock, server: api.LiveKitAPI
+        self,
+        home: Home,
+        settings: Callable[[], Settings],
+        store: Store,
+        clock: Clock,
+        server: api.LiveKitAPI,
     ) -> None:
         self._home = home
         self._home_id = home.id
@@ -217,7 +222,7 @@ class RingingCalls:
         found = leg(participant, room)
         if found.call_id in self._calls or await self._is_known(found.call_id):
             return None
-        business, line = self._settings.find(found.called) or (None, None)
+        business, line = self._settings().find(found.called) or (None, None)
         opened = Opened(
             at=self._clock.now(),
             leg=found,

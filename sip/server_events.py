@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -75,7 +75,7 @@ def endpoint(environ: Mapping[str, str]) -> Endpoint | None:
 @asynccontextmanager
 async def receiving(
     home: Home,
-    settings: Settings,
+    settings: Callable[[], Settings],
     environ: Mapping[str, str],
     *,
     clock: Clock | None = None,
@@ -84,6 +84,9 @@ async def receiving(
     """Receive events for as long as the context lasts; without a port that is set, none.
 
     Enter it before journals are collected: those that another courier held are held again by then.
+
+    Args:
+        settings: Returns those that count now.
 
     Raises:
         ConfigError: As `endpoint` does, or the home's id cannot be used.

@@ -148,7 +148,7 @@ async def listening(
     port = str(free_port())
     url = f"http://127.0.0.1:{port}{server_events.PATH}"
     moved = {**environ, server_events.PORT_VARIABLE: port}
-    async with server_events.receiving(home, _SETTINGS, moved, patience=patience):
+    async with server_events.receiving(home, lambda: _SETTINGS, moved, patience=patience):
         yield Events(url, environ["LIVEKIT_API_KEY"], environ["LIVEKIT_API_SECRET"])
 
 
