@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from livekit.protocol.agent_simulation import Scenario as LiveKitScenario
 
+from local.realtime.brain.script import load as load_script
+from local.realtime.brain.script import load_all
 from local.scenarios import Scenario, load
 from local.simulate import Simulation, simulate
 from thirdring import workflow
@@ -37,3 +39,19 @@ def test_livekit_takes_the_same_keys(path: Path) -> None:
     known = set(LiveKitScenario.DESCRIPTOR.fields_by_name)
     assert set(Scenario.model_fields) <= known
     assert {key for one in load(path).scenarios for key in one.model_dump()} <= known
+
+
+AGENTS = [
+    (name, agent)
+    for name, each in workflow.discover().items()
+    for agent in (workflow.MAIN, *(part.name for part in each.agents))
+]
+
+
+@pytest.mark.parametrize(("name", "agent"), AGENTS)
+def test_every_agent_is_known_by_a_script_of_its_own(name: str, agent: str) -> None:
+    """The local model tells whose session it is by the instructions alone, among all scripts."""
+    told = workflow.instructions(workflow.discover()[name], agent=agent)
+    chosen = next(one for one in load_all(ROOT) if one.when in told)
+    file = "script.yaml" if agent == workflow.MAIN else f"{agent}.script.yaml"
+    assert chosen.when == load_script(ROOT / name / file).when
