@@ -12,12 +12,12 @@ from typing import Final
 
 from livekit.agents import RunContext
 
-from thirdring.errors import StoreError, ToolRefused
+from thirdring.errors import PhoneError, StoreError, ToolRefused
 from thirdring.state import CallState
 from thirdring.store.effects import once
 from tools.guard import effect_key
 
-__all__ = ["NotDone", "once_elsewhere"]
+__all__ = ["NotDone", "loggable", "once_elsewhere"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,11 @@ async def _none_yet() -> AsyncIterator[_Attempts]:
     yield _Attempts()
 
 
+def loggable(error: Exception) -> str:
+    """Return what a log may say of an error: in the words of others there may be secrets."""
+    return str(error) if isinstance(error, PhoneError) else type(error).__name__
+
+
 async def once_elsewhere(
     ctx: RunContext[CallState],
     arguments: Mapping[str, object],
@@ -88,7 +93,7 @@ async def once_elsewhere(
             attempt.begun = False
             raise ToolRefused(str(error)) from error
         except Exception as error:
-            logger.warning("call %s: %s: %s", state.leg.call_id, tool, error)
+            logger.warning("call %s: %s: %s", state.leg.call_id, tool, loggable(error))
             raise ToolRefused(_UNKNOWN) from error
     await _note(state, attempt.key, tool, attempt.result)
     return attempt.result

@@ -9,6 +9,7 @@ from typing import Final
 import httpx
 from pydantic import SecretStr
 
+from thirdring.errors import PhoneError
 from thirdring.outside_settings import HttpTool
 from tools.elsewhere import NotDone
 from tools.guard import as_data
@@ -24,7 +25,7 @@ _GAVE_UP: Final = 408
 AWAY: Final = "That service does not answer right now. Say so, and offer to take a message."
 
 
-class Unreadable(Exception):
+class Unreadable(PhoneError):
     """An answer that tells a model nothing; says why, without any of it."""
 
 

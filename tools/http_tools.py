@@ -21,7 +21,7 @@ from thirdring.guarded_http import GuardedClient, authorities
 from thirdring.outside_settings import HttpTool
 from thirdring.state import CallState
 from tools.critical_arguments import confirmed
-from tools.elsewhere import NotDone, once_elsewhere
+from tools.elsewhere import NotDone, loggable, once_elsewhere
 from tools.guard import guarded
 from tools.http_answers import AWAY, Unreadable, heard
 from tools.http_requests import Request, Value, checked, choices, request_of
@@ -95,7 +95,7 @@ async def _answer(
         raise ToolRefused(str(error)) from error
     except (TimeoutError, httpx.HTTPError, Unreadable) as error:
         call_id = ctx.userdata.leg.call_id
-        logger.warning("call %s: %s: %s", call_id, declared.name, error or type(error).__name__)
+        logger.warning("call %s: %s: %s", call_id, declared.name, loggable(error))
         raise ToolRefused(AWAY) from error
 
 
@@ -112,6 +112,6 @@ async def _exchange(state: CallState, declared: HttpTool, request: Request) -> s
         async with asyncio.timeout(declared.timeout_seconds), sending as response:
             return await heard(response, declared)
     except (EgressRefused, httpx.ConnectError, httpx.ConnectTimeout) as error:
-        why = f"its URL {error.what}" if isinstance(error, EgressRefused) else str(error)
+        why = loggable(error)
         logger.warning("call %s: %s: nothing was sent: %s", state.leg.call_id, declared.name, why)
         raise NotDone(AWAY) from error

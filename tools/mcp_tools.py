@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import httpx2
@@ -21,8 +21,9 @@ from livekit.agents.llm import RawFunctionTool
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import JsonValue
+from referencing import Registry
 
-from thirdring.errors import PhoneError, ToolRefused
+from thirdring.errors import ToolRefused
 from thirdring.outside_settings import McpServer
 from thirdring.prompts import plain
 from thirdring.state import CallState
@@ -42,11 +43,9 @@ _CLOSING_SECONDS: Final = 1.0
 _MOST_PAGES: Final = 10
 _LONGEST_DESCRIPTION: Final = 1000
 _LARGEST_SCHEMA: Final = 16 * 1024
+_DIALECT: Final = jsonschema.Draft202012Validator
+_REFERENCE: Final = re.compile(r'"\$(?:dynamic)?[rR]ef": "([^"]*)"')
 _CALLABLE: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-
-
-class _Away(PhoneError):
-    """A server cannot be used; says why."""
 
 
 async def mcp_tools(state: CallState, server: McpServer) -> list[RawFunctionTool[..., Any]]:
@@ -59,8 +58,8 @@ async def mcp_tools(state: CallState, server: McpServer) -> list[RawFunctionTool
         async with asyncio.timeout(CONNECTING_SECONDS):
             client = await state.resources.enter_async_context(_connected(state, server))
             listed = await _listed(client, server)
-    except (_Away, MCPError, TimeoutError) as error:
-        logger.warning("%s: the call goes on without it: %s", name, error or type(error).__name__)
+    except Exception as error:  # whatever a server does, the call and its other tools go on
+        logger.warning("%s: the call goes on without it: %s", name, _reason(error))
         return []
     for missing in sorted(set(server.allowed_tools) - {tool.name for tool in listed}):
         logger.warning("%s: it has no tool %s", name, missing)
@@ -95,7 +94,7 @@ async def _connected(state: CallState, server: McpServer) -> AsyncIterator[Clien
         waited: set[asyncio.Future[Any]] = {task, found}
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not found.done():
-            raise _Away(_reason(task.exception()))
+            task.result()
         yield found.result()
     finally:
         over.set()
@@ -120,10 +119,11 @@ async def _hold(
         await over.wait()
 
 
-def _reason(error: BaseException | None) -> str:
-    """Return why a connection did not come about; libraries wrap it in groups.
+def _reason(error: BaseException) -> str:
+    """Return why something did not come about; libraries wrap it in groups.
 
-    Most of them name the URL, which may hold a secret: of those no more than their kind is said.
+    Many name the URL or what the server says, which may hold a secret: of those no more than their
+    kind is said.
     """
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -138,7 +138,7 @@ def _tool(server: McpServer, client: Client, tool: mcp_types.Tool) -> RawFunctio
         ValueError: A model cannot.
     """
     schema = _schema(tool)
-    validator = jsonschema.validators.validator_for(schema)(schema)
+    validator = _validator(schema)
     changes = not (tool.annotations is not None and tool.annotations.read_only_hint)
 
     @guarded(effect=changes, seconds=ANSWER_SECONDS + 2)
@@ -159,7 +159,8 @@ def _tool(server: McpServer, client: Client, tool: mcp_types.Tool) -> RawFunctio
         except NotDone as error:
             raise ToolRefused(str(error)) from error
         except (MCPError, TimeoutError) as error:
-            logger.warning("call %s: %s: %s", ctx.userdata.leg.call_id, tool.name, error)
+            call_id = ctx.userdata.leg.call_id
+            logger.warning("call %s: %s: %s", call_id, tool.name, _reason(error))
             raise ToolRefused(AWAY) from error
 
     described = {
@@ -179,12 +180,28 @@ def _schema(tool: mcp_types.Tool) -> dict[str, Any]:
     text = json.dumps(schema)
     if len(text) > _LARGEST_SCHEMA:
         raise ValueError("the schema of its arguments is too long")
-    if '"$ref": "#' not in text and '"$ref"' in text:
+    if any(not reference.startswith("#") for reference in _REFERENCE.findall(text)):
         raise ValueError("its schema leads elsewhere")
-    with suppress(jsonschema.SchemaError):
-        jsonschema.validators.validator_for(schema).check_schema(schema)
-        return {**schema, "properties": schema.get("properties", {})}
-    raise ValueError("its schema is none")
+    try:
+        _DIALECT.check_schema(schema)
+    except jsonschema.SchemaError:
+        raise ValueError("its schema is none") from None
+    return {**schema, "properties": schema.get("properties", {})}
+
+
+def _not_judged(*_: object) -> tuple[()]:
+    return ()
+
+
+# A pattern of the server's could take for ever on a text of the caller's; the server judges it.
+_JUDGED: Final = jsonschema.validators.extend(
+    _DIALECT, {"pattern": _not_judged, "patternProperties": _not_judged}
+)
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    """Return what judges arguments; nothing is fetched for it."""
+    return _JUDGED(schema, registry=Registry())
 
 
 async def _called(

@@ -14,7 +14,22 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Shop", "shop"]
+__all__ = ["ODD_SCHEMAS", "Shop", "shop"]
+
+ODD_SCHEMAS = {
+    "leads_elsewhere": {"$ref": "http://169.254.169.254/schema.json"},
+    "leads_into_a_file": {"type": "string", "$dynamicRef": "file:///etc/passwd"},
+    "is_none": {"type": 7},
+    "is_too_long": {"enum": ["x" * 17_000]},
+    "has_a_slow_pattern": {"type": "string", "pattern": "^(a+)+$"},
+}
+"""What `text` is to these tools, which take nothing else."""
+
+
+async def _nothing(text: str) -> str:
+    """Do nothing."""
+    return text
+
 
 READS = ToolAnnotations(read_only_hint=True)
 
@@ -68,6 +83,11 @@ class Shop:
             self.calls.append(("delete_everything", ""))
             return "Deleted."
 
+        for name, odd in ODD_SCHEMAS.items():
+            server.tool(name=name)(_nothing)
+            tool = server._tool_manager.get_tool(name)
+            assert tool is not None
+            tool.parameters = {"type": "object", "properties": {"text": odd}}
         return server
 
     def noting(self, app: ASGIApp) -> ASGIApp:

@@ -14,7 +14,7 @@ from livekit.agents import Agent, AgentSession
 from livekit.agents.llm import Tool
 from pydantic import SecretStr
 
-from tests.peers.mcp_server import shop
+from tests.peers.mcp_server import ODD_SCHEMAS, shop
 from tests.peers.raw_server import answering
 from tests.peers.scripted_llm import ScriptedLLM
 from tests.peers.tool_calls import FRIDAY_NOON, Conversation
@@ -86,6 +86,27 @@ async def test_only_the_allowed_tools_are_offered(
     assert list(tools) == ["find_order"]
     assert "has no tool missing" in caplog.text
     assert "drop tables is not offered" in caplog.text
+
+
+async def test_a_schema_that_cannot_be_judged_is_not_offered(
+    state: CallState, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is fetched for it; the log names each."""
+    async with shop() as there:
+        tools = await tools_of(state, server(there.url, *ODD_SCHEMAS))
+        await state.resources.aclose()
+    assert list(tools) == ["has_a_slow_pattern"]
+    assert caplog.text.count("is not offered: ") == 4
+
+
+async def test_a_slow_pattern_holds_nobody_up(state: CallState) -> None:
+    """What a caller says is matched by the server alone."""
+    async with shop() as there:
+        tools = await tools_of(state, server(there.url, "has_a_slow_pattern"))
+        async with talking(state, *tools.values()) as call:
+            heard = await call.use("has_a_slow_pattern", None, text="a" * 50 + "!")
+        await state.resources.aclose()
+    assert heard.startswith("REFUSED: Not done yet.")
 
 
 async def test_a_tool_with_a_name_that_is_taken_is_left_out(state: CallState) -> None:
