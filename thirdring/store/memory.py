@@ -14,7 +14,7 @@ MOST_FACTS = 20
 """Of what one caller has said; the oldest make room."""
 
 MOST_CALLS = 5
-"""Of what the calls of one caller have come to."""
+"""Of what the calls of one caller have come to; the sweep deletes what is older."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def note_facts(connection: Connection, facts: Iterable[CallerFact]) -> int:
     if not callers:
         return 0
     # In one order: two who note the same ones wait for each other in turn, not in a circle.
-    for caller in callers:
-        _lock(connection, *caller)
+    for business in sorted({business for business, _ in callers}):
+        _lock(connection, business)
     silent = _opted_out(connection, callers)
     kept = [each for each in ordered if (each.business, each.number) not in silent]
     for fact in kept:
@@ -53,7 +53,6 @@ def note_facts(connection: Connection, facts: Iterable[CallerFact]) -> int:
             _make_room(connection, fact)
             _insert(connection, [fact])
     _insert(connection, [each for each in kept if each.of_call])
-    _forget_old_calls(connection, callers)
     return len(kept)
 
 
@@ -98,16 +97,6 @@ def _insert(connection: Connection, facts: list[CallerFact]) -> None:
     )
 
 
-def _forget_old_calls(connection: Connection, callers: list[tuple[str, str]]) -> None:
-    connection.executemany(
-        "DELETE FROM caller_facts WHERE business = ? AND number = ? AND of_call = 1"
-        " AND noted_at <= (SELECT noted_at FROM caller_facts"
-        " WHERE business = ? AND number = ? AND of_call = 1"
-        " ORDER BY noted_at DESC LIMIT 1 OFFSET ?)",
-        [(*caller, *caller, MOST_CALLS) for caller in callers],
-    )
-
-
 class CallerMemory:
     """What one business knows of its callers."""
 
@@ -117,13 +106,10 @@ class CallerMemory:
 
     async def recall(self, number: str, *, since: datetime) -> list[CallerFact]:
         """Return what is known of a caller and not older than `since`, the oldest first."""
-        return await self._store.read(
-            lambda connection: [
-                _fact(row)
-                for row in _rows(connection, self._business, number)
-                if row["noted_at"] >= to_text(since)
-            ]
-        )
+        rows = await self._store.read(lambda connection: _rows(connection, self._business, number))
+        facts = [_fact(row) for row in rows if row["noted_at"] >= to_text(since)]
+        calls = [fact for fact in facts if fact.of_call]
+        return [fact for fact in facts if fact not in calls[:-MOST_CALLS]]
 
     async def forget(self, number: str, *, call_id: str, now: datetime) -> int:
         """Delete what is known of a caller and keep nothing from now on; return how much it was.
@@ -134,7 +120,7 @@ class CallerMemory:
 
         def work(connection: Connection) -> int:
             caller = (self._business, number)
-            _lock(connection, *caller)
+            _lock(connection, self._business)
             connection.execute(
                 "INSERT INTO caller_opt_outs (business, number, call_id, opted_out_at)"
                 " VALUES (?, ?, ?, ?) ON CONFLICT (business, number) DO NOTHING",
@@ -165,15 +151,24 @@ class CallerMemory:
         )
 
     async def sweep(self, now: datetime, retention: timedelta) -> int:
-        """Delete what is older than it may be; return how much it was."""
-        return await self._store.write(
-            lambda connection: (
-                connection.execute(
-                    "DELETE FROM caller_facts WHERE business = ? AND noted_at < ?",
-                    (self._business, to_text(now - retention)),
-                ).rowcount
+        """Delete what is older than it may be, or nobody reads; return how much it was."""
+
+        def work(connection: Connection) -> int:
+            old = connection.execute(
+                "DELETE FROM caller_facts WHERE business = ? AND noted_at < ?",
+                (self._business, to_text(now - retention)),
             )
-        )
+            unread = connection.execute(
+                "DELETE FROM caller_facts WHERE business = ? AND of_call = 1 AND ? <="
+                " (SELECT count(*) FROM caller_facts AS newer WHERE newer.of_call = 1"
+                " AND newer.business = caller_facts.business"
+                " AND newer.number = caller_facts.number"
+                " AND newer.noted_at > caller_facts.noted_at)",
+                (self._business, MOST_CALLS),
+            )
+            return old.rowcount + unread.rowcount
+
+        return await self._store.write(work)
 
 
 async def who_knows(store: Store, number: str) -> list[str]:
@@ -191,8 +186,9 @@ async def who_knows(store: Store, number: str) -> list[str]:
     )
 
 
-def _lock(connection: Connection, business: str, number: str) -> None:
-    connection.lock(f"memory of {number} at {business}")
+def _lock(connection: Connection, business: str) -> None:
+    # Of all its callers at once: a courier notes those of a hundred calls in one transaction.
+    connection.lock(f"caller memory of {business}")
 
 
 def _has_opted_out(connection: Connection, business: str, number: str) -> bool:

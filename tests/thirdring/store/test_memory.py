@@ -78,6 +78,16 @@ async def test_the_sweep_deletes_what_is_too_old(store: Store) -> None:
     assert (swept, await known(store)) == (1, ["New."])
 
 
+async def test_the_sweep_deletes_calls_that_nobody_reads(store: Store) -> None:
+    """Those before the last five of each caller."""
+    calls = [fact(f"Call {n}.", seconds=n, of_call=True) for n in range(MOST_CALLS + 3)]
+    await note(store, fact("Prefers mornings."), *calls)
+    await note(store, fact("Call 0.", number="+12025550198", of_call=True))
+    assert await CallerMemory(store, CLINIC).sweep(at(90), timedelta(days=1)) == 3
+    assert await known(store) == ["Prefers mornings.", *(f"Call {n}." for n in range(3, 8))]
+    assert await known(store, "+12025550198") == ["Call 0."]
+
+
 async def test_nothing_is_kept_of_who_has_opted_out(
     store: Store, another: Callable[[], Store]
 ) -> None:
