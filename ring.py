@@ -210,27 +210,20 @@ def courier(
 def check(
     *,
     config: Config = _CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Problems as a JSON list.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Check the configuration: every problem at once, one per line."""
-    from dataclasses import asdict
-    from datetime import UTC, datetime
+    from thirdring.checking import check as run
 
-    from thirdring.config import warnings
-    from thirdring.store import open_store
-
-    try:
-        settings, home = _settings(config), Home.from_environment(os.environ)
-        open_store(home, os.environ)
-    except ConfigError as error:
-        if not as_json:
-            raise
-        typer.echo(json.dumps([asdict(problem) for problem in error.problems], indent=2))
-        raise typer.Exit(WRONG_USE) from None
-    for warning in warnings(settings, datetime.now(UTC).date(), home):
+    checked = run(config, os.environ)
+    if as_json:
+        typer.echo(json.dumps(checked.document(), indent=2))
+        raise typer.Exit(WRONG_USE if checked.problems else 0)
+    if checked.problems:
+        raise ConfigError(checked.problems)
+    for warning in checked.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    lines = sum(len(business.lines) for business in settings.businesses)
-    typer.echo("[]" if as_json else f"{config}: {lines} line(s), no problems")
+    typer.echo(checked.sentence(config))
 
 
 Line = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -46,14 +47,41 @@ def test_check_accepts_our_own_configuration(tmp_path: Path) -> None:
     """The file that comes with the project is without fault."""
     done = ring(tmp_path, "check", **WEBHOOK)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "thirdring.yaml: 1 line(s), no problems\n"
+    said = re.fullmatch(
+        r"thirdring.yaml: \d+ businesses, \d+ lines, no problems \(\d+\.\d\d s\)\n", done.stdout
+    )
+    assert said, done.stdout
+
+
+def test_check_says_to_programs_how_many_it_has_read(tmp_path: Path) -> None:
+    """And how long that took."""
+    done = json.loads(ring(tmp_path, "check", "--json", **WEBHOOK).stdout)
+    assert done.keys() == {"problems", "warnings", "businesses", "lines", "seconds"}
+    assert (done["problems"], done["warnings"]) == ([], [])
+    assert done["businesses"] == done["lines"] >= 6
+    assert done["seconds"] > 0
+
+
+def test_check_reads_a_folder(tmp_path: Path) -> None:
+    """All of its files at once, each problem with the file that it is in."""
+    text = (ROOT / "thirdring.yaml").read_text()
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    done = ring(tmp_path, "check", "--config", str(tmp_path), **WEBHOOK)
+    assert done.returncode == 2
+    assert f"{tmp_path}/two.yaml:" in done.stderr
+    assert f"is there already, at {tmp_path}/one.yaml:" in done.stderr
 
 
 def test_check_gives_problems_as_json(tmp_path: Path) -> None:
-    """Programs read the same problems as a list, with the same exit code."""
+    """Programs read the same problems, with the same exit code."""
     done = ring(tmp_path, "check", "--json")
-    problems = json.loads(done.stdout)
-    assert (done.returncode, done.stderr, len(problems)) == (2, "", 2)
+    problems = json.loads(done.stdout)["problems"]
+    assert (done.returncode, done.stderr) == (2, "")
+    assert {problem["what"] for problem in problems} == {
+        "the variable THIRDRING_WEBHOOK_SECRET is not set",
+        "the variable THIRDRING_WEBHOOK_URL is not set",
+    }
     assert problems[0]["file"] == "thirdring.yaml"
 
 
