@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
 from thirdring.calls import PhoneNumber, Summary
 from thirdring.outcome import Outcome
@@ -16,6 +16,20 @@ from tools.given import number_of
 from tools.outcome import Told, filling, noting
 
 __all__ = ["AssistantOutcome", "workflow"]
+
+
+_URGENCIES = (
+    ("can wait", re.compile(r"\b(?:not|no|isn't|can wait|whenever|no hurry|any time)\b")),
+    ("urgent", re.compile(r"\b(?:urgent|emergency|right away|at once|now|immediately|yes)\b")),
+    ("today", re.compile(r"\b(?:today|soon|this (?:morning|afternoon|evening)|tonight)\b")),
+)
+
+
+def _urgency(words: str) -> str:
+    for urgency, meant in _URGENCIES:
+        if meant.search(words.lower()):
+            return urgency
+    raise ValueError("neither urgent, nor of today, nor can it wait")
 
 
 class AssistantOutcome(Outcome):
@@ -30,8 +44,8 @@ class AssistantOutcome(Outcome):
     reason: str | None = Field(
         None, max_length=300, description="Why they call, in a few words, as a note to the owner."
     )
-    urgency: Literal["urgent", "today", "can wait"] | None = Field(
-        None, description="How urgent the caller says it is."
+    urgency: Annotated[str, AfterValidator(_urgency)] | None = Field(
+        None, description="How urgent the caller says it is: urgent, today, or can wait."
     )
     messages: int = Field(0, description="How many messages were taken.")
     events: tuple[str, ...] = Field((), description="Ids of the meetings that were made.")
@@ -56,21 +70,10 @@ class AssistantOutcome(Outcome):
         )
 
 
-_URGENCIES = (
-    ("can wait", re.compile(r"\b(?:not|no|isn't|can wait|whenever|no hurry|any time)\b")),
-    ("urgent", re.compile(r"\b(?:urgent|emergency|right away|at once|now|immediately|yes)\b")),
-    ("today", re.compile(r"\b(?:today|soon|this (?:morning|afternoon|evening)|tonight)\b")),
-)
-
-
 def _amended(state: CallState, told: Told) -> Told:
-    """Understand the urgency in any words, and the number as every other number."""
-    said, number = told.get("urgency"), told.get("number")
-    if isinstance(said, str):
-        found = (name for name, words in _URGENCIES if words.search(said.lower()))
-        told["urgency"] = next(found, said)
-    told["number"] = number_of(number if isinstance(number, str) else "", state)
-    return told
+    """Understand the number as every other one; without any it is that of the call."""
+    number = told.get("number", "")
+    return told | {"number": number_of(number, state)} if isinstance(number, str) else told
 
 
 def _counted(known: AssistantOutcome, _result: JsonValue) -> Told:
