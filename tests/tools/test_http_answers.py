@@ -88,6 +88,7 @@ FAULTS: dict[str, Any] = {
     "a gzip bomb": packed(
         gzip.compress(b"0" * 10_000_000), b"application/json", b"Content-Encoding: gzip"
     ),
+    "packed in another way": packed(b"{}", b"application/json", b"Content-Encoding: br"),
     "no content type": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
 }
 

@@ -126,13 +126,14 @@ async def test_a_tool_with_a_name_that_is_taken_is_left_out(state: CallState) ->
     ids=["missing", "a number", "a text", "a list"],
 )
 async def test_what_does_not_fit_is_not_sent(state: CallState, arguments: dict[str, Any]) -> None:
-    """The server's own schema decides."""
+    """The server's own schema decides, before it is asked."""
     async with shop() as there:
         tools = await tools_of(state, server(there.url, "find_order"))
         async with talking(state, *tools.values()) as call:
             heard = await call.use("find_order", None, **arguments)
         await state.resources.aclose()
     assert heard.startswith("REFUSED: ")
+    assert "reports an error" not in heard
     assert there.calls == []
 
 
