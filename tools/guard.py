@@ -10,13 +10,14 @@ from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, overload
 
 from livekit.agents import RunContext, StopResponse
-from livekit.agents.llm import ToolError
+from livekit.agents.llm import RawFunctionTool, ToolError
 
 from thirdring.errors import ToolRefused
 from thirdring.raw_tools import GUARDED
 from thirdring.state import CallState
-from tools.arguments import arguments_for
+from tools.arguments import RAW, arguments_for
 from tools.filler import filled
+from tools.schemas import must_fit
 
 __all__ = ["LONGEST_RESULT", "as_data", "effect_key", "guarded"]
 
@@ -92,6 +93,8 @@ async def _guarded_call(
     try:
         _count(state, name)
         arguments = arguments_for(body, ctx.function_call.arguments)
+        if RAW in arguments:
+            must_fit(arguments[RAW], _schema_of(ctx))
         async with filled(ctx), asyncio.timeout(limit):
             return _bounded(await body(ctx, **arguments))
     except ToolRefused as refusal:
@@ -105,6 +108,15 @@ async def _guarded_call(
     except Exception as error:
         logger.exception("call %s: %s failed", state.leg.call_id, name)
         raise ToolError("That does not work right now. Our staff can help.") from error
+
+
+def _schema_of(ctx: RunContext[CallState]) -> dict[str, Any]:
+    """Return what the model was told of the arguments of a raw tool."""
+    for tool in ctx.session.current_agent.tools:
+        if isinstance(tool, RawFunctionTool) and tool.info.name == ctx.function_call.name:
+            schema: dict[str, Any] = tool.info.raw_schema["parameters"]
+            return schema
+    return {}
 
 
 def _count(state: CallState, name: str) -> None:

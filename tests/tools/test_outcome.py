@@ -118,13 +118,13 @@ async def test_what_was_not_said_changes_nothing(use: Use, noted: list[Outcome])
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ({"price": "12"}, "There is no 'price' to note, only item, colour, pieces."),
-        ({"x" * 1_000: "1"}, "There is no 'xxx"),
+        ({"price": "12"}, "There is no argument price, only: item, colour, pieces."),
+        ({"x" * 1_000: "1"}, "There is no argument xxx"),
         ({"colour": "green"}, "colour: Input should be 'red' or 'blue'"),
         ({"pieces": -1}, "pieces: Input should be greater than or equal to 0"),
-        ({"pieces": "many"}, "pieces: Input should be a valid integer"),
+        ({"pieces": "many"}, "pieces must be of type integer."),
         ({"item": "y" * 1_000}, "item: String should have at most 20 characters"),
-        ({"item": ["a lamp"]}, "item: Input should be a valid string"),
+        ({"item": ["a lamp"]}, "item must be of type string."),
         ({}, "Nothing was given to note."),
     ],
 )
@@ -186,7 +186,7 @@ async def test_what_code_fills_in_is_not_for_the_model(call: Ask, noted: list[Ou
     tool = noting(Order, name="note", description="Note it.", own=("pieces",))
     assert list(tool.info.raw_schema["parameters"]["properties"]) == ["item", "colour"]
     assert await call(tool, pieces=2) == (
-        "There is no 'pieces' to note, only item, colour.",
+        "There is no argument pieces, only: item, colour.",
         True,
     )
     assert noted == []
