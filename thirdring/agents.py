@@ -78,6 +78,7 @@ class _Cast:
             tools=offered,
             opening=opening and self.filled(opening),
             before=before,
+            guardrails=self.workflow.guardrails,
         )
 
     def _handover(self, part: AgentPart) -> llm.FunctionTool[..., Any]:

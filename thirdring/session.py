@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import NOT_GIVEN, Agent, AgentSession, APIConnectOptions, ModelSettings, utils
+from livekit.agents import NOT_GIVEN, AgentSession, APIConnectOptions, ModelSettings, utils
 from livekit.agents.voice.room_io import (
     AudioInputOptions,
     AudioOutputOptions,
@@ -22,6 +22,7 @@ from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVa
 from pydantic import BaseModel
 
 from thirdring.calls import LegKind
+from thirdring.guardrails import GuardedAgent, Guardrail
 from thirdring.languages import codes
 from thirdring.limits import reply_tokens
 from thirdring.raw_tools import as_raw, unrepaired
@@ -91,7 +92,7 @@ class PhoneRealtimeModel(openai.realtime.RealtimeModel):
         return session
 
 
-class PhoneAgent(Agent):
+class PhoneAgent(GuardedAgent):
     """Speaks for one line; keeps its first words back until the call is answered.
 
     The greeting is asked for while the phone still rings, so that it waits here, spoken, when the
@@ -101,6 +102,7 @@ class PhoneAgent(Agent):
         name: Among the agents of its workflow.
         opening: What it is asked for as soon as it has the call; None to wait for words.
         before: Who hands the caller over to it; what was said goes with them.
+        guardrails: What is watched in its words, and in those of the other party.
 
     Attributes:
         answered: To be set once the caller can hear; one for all agents of a call.
@@ -115,16 +117,20 @@ class PhoneAgent(Agent):
         name: str = MAIN,
         opening: str | None = None,
         before: PhoneAgent | None = None,
+        guardrails: tuple[Guardrail, ...] = (),
     ) -> None:
         said = NOT_GIVEN if before is None else before.chat_ctx.copy(exclude_instructions=True)
         guarded = [as_raw(tool) for tool in tools]
-        super().__init__(id=name, instructions=instructions, tools=guarded, chat_ctx=said)
+        super().__init__(
+            guardrails=guardrails, id=name, instructions=instructions, tools=guarded, chat_ctx=said
+        )
         self.answered: asyncio.Event = asyncio.Event() if before is None else before.answered
         self.begun = asyncio.Event()
         self.entered = asyncio.Event()
         self.opening = opening
 
     async def on_enter(self) -> None:
+        await super().on_enter()
         if self.opening is not None:
             self.session.generate_reply(instructions=self.opening)
         self.entered.set()

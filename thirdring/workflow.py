@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from thirdring.agent_checks import mistakes
 from thirdring.errors import ConfigError, Problem
+from thirdring.guardrails import Guardrail
 from thirdring.outcome import Outcome
 from thirdring.prompts import PLACEHOLDER
 from thirdring.raw_tools import GUARDED
@@ -130,6 +131,7 @@ class Workflow(BaseModel):
         agents: Those that the first one can hand the caller over to, and they to each other.
         hands_over_to: Names of those of `agents` that the first one knows.
         roles: Its models by what they do.
+        guardrails: What is watched in the words of its agents, and in those of the other party.
         errand: What calls of this workflow are made for; its fields are facts too. The kind of its
             errands is the workflow's name.
         takes_callbacks: Whoever calls from the number of an open errand calls about it. A number
@@ -152,6 +154,7 @@ class Workflow(BaseModel):
     agents: tuple[AgentPart, ...] = ()
     hands_over_to: tuple[str, ...] = ()
     roles: Roles = Roles()
+    guardrails: tuple[Guardrail, ...] = ()
     errand: type[BaseModel] | None = None
     takes_callbacks: bool = False
     reply_tokens: Annotated[int, Field(ge=50, le=4096)] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thirdring.workflow import AgentPart, TurnTaking, Workflow
-from tools import calls, reservations
+from tools import calls, guardrails, reservations
 
 __all__ = ["workflow"]
 
@@ -13,6 +13,16 @@ workflow = Workflow(
     turn_taking=TurnTaking(kind="server_vad", threshold=0.5, silence_ms=500),
     tools=(reservations.request_reservation, calls.end_call),
     greeting="Hello, this is {{ agent_name }}. Where may I reserve a table for you?",
+    guardrails=(
+        guardrails.INJECTION,
+        guardrails.ABUSE,
+        guardrails.CARD_NUMBERS,
+        guardrails.OWN_INSTRUCTIONS,
+        guardrails.INVENTED_NUMBERS,
+        guardrails.off_topic(
+            "weather", "news", "flights?", "hotels?", "politics", helps_with="tables in restaurants"
+        ),
+    ),
     outcome=reservations.Reservation,
     errand=reservations.ReservationRequest,
     takes_callbacks=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thirdring.roles import Roles
 from thirdring.workflow import AgentPart, TurnTaking, Workflow
-from tools import calls, far_end, keypad, prior_authorizations
+from tools import calls, far_end, guardrails, keypad, prior_authorizations
 
 __all__ = ["workflow"]
 
@@ -15,6 +15,13 @@ workflow = Workflow(
     roles=Roles(main="realtime", classifier=far_end.WHO_IS_THERE),
     tools=(keypad.press_keys, far_end.keep_waiting, calls.end_call),
     greeting="",
+    guardrails=(
+        guardrails.INJECTION,
+        guardrails.ABUSE,
+        guardrails.CARD_NUMBERS,
+        guardrails.OWN_INSTRUCTIONS,
+        guardrails.INVENTED_NUMBERS,
+    ),
     outcome=prior_authorizations.PriorAuthorization,
     errand=prior_authorizations.PriorAuthorizationRequest,
     hands_over_to=("representative",),
