@@ -18,11 +18,11 @@ from local.demo.following import entries, new_journals
 from local.demo.outcome import Delivery, missing, summary
 from local.demo.plan import Plan, load_plan, number_of
 from local.demo.show import Timeline
+from local.openai_key import require_openai_key
 from local.parts.stack import Ports, Stack, Wanted, stack
 from local.scenarios import Row
 from local.simulate.world import what_was_made
 from thirdring import workflow as workflows
-from thirdring.environment import offered
 from thirdring.errors import PhoneError, WrongUse
 from thirdring.home import Home
 from thirdring.store import open_store
@@ -61,12 +61,8 @@ async def run(
     if workflow not in known:
         raise WrongUse(f"no workflow {workflow!r}; there are {', '.join(known)}")
     plan = load_plan(known[workflow], _WORKFLOWS)
-    # That of a running `ring.py up` opens its local model, nothing of OpenAI's.
-    key = os.environ.get("OPENAI_API_KEY")
-    if openai and (not key or key == offered(home).get("OPENAI_API_KEY")):
-        raise PhoneError(
-            "--openai needs a key: set OPENAI_API_KEY in the environment or .env.local"
-        )
+    if openai:
+        require_openai_key(home)
     folder = Home(home.root / "demo" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
     # Paths and reasons may hold brackets, which are no markup.
     console = Console(highlight=False, markup=False)

@@ -110,14 +110,15 @@ def simulate(  # noqa: PLR0913 - each is an option of the command
     """Let simulated callers call, and check what each call has left behind."""
     from rich.console import Console
 
+    from local.openai_key import require_openai_key
     from local.simulate import AgentModel, Chosen, Simulation, run
     from thirdring import workflow
-    from thirdring.access import require
 
     if openai and llm_base_url:
         raise typer.BadParameter("--openai and --llm-base-url are two models for one agent")
+    home = Home.from_environment(os.environ).made()
     if openai:
-        require(os.environ, "OPENAI_API_KEY")
+        require_openai_key(home)
     agent = AgentModel(_chat("llm", llm_base_url, llm_model), openai=openai)
     setting = Simulation(
         workflow.discover(),
@@ -126,7 +127,7 @@ def simulate(  # noqa: PLR0913 - each is an option of the command
         _chat("caller", caller_base_url, caller_model),
     )
     done = run(
-        Home.from_environment(os.environ).made(),
+        home,
         setting,
         Chosen(name, label, tag),
         console=Console(highlight=False, markup=False, quiet=as_json),

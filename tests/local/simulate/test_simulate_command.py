@@ -138,18 +138,19 @@ def test_json_for_programs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "what"),
+    ("options", "code", "what"),
     [
-        (("nonsense",), "no workflow 'nonsense'; there are "),
-        (("--openai", "--llm-base-url", "http://127.0.0.1:9"), "two models for one agent"),
+        (("nonsense",), 2, "no workflow 'nonsense'; there are "),
+        (("--openai", "--llm-base-url", "http://127.0.0.1:9"), 2, "two models for one agent"),
+        (("--openai",), 1, "--openai needs a key: set OPENAI_API_KEY"),
     ],
 )
 def test_wrong_use_is_one_clear_message(
-    tmp_path: Path, options: tuple[str, ...], what: str
+    tmp_path: Path, options: tuple[str, ...], code: int, what: str
 ) -> None:
-    """No traceback, and the exit code of wrong use."""
+    """No traceback, and an exit code."""
     done = ring(tmp_path, *options)
-    assert done.returncode == 2
+    assert done.returncode == code
     assert what in " ".join(done.stderr.replace("│", " ").split())
     assert "Traceback" not in done.stderr
 
