@@ -21,8 +21,9 @@ ANSWER_BYTES: Final = 1024 * 1024
 _SILENCE_SECONDS: Final = 300.0
 """A server keeps a stream open for what it may have to say; each call has its own limit."""
 
-# It logs the URL of each request, which may hold a secret.
-logging.getLogger("httpx2").setLevel(logging.WARNING)
+# They log the URL of each request, which may hold a secret, and ids of sessions, which are some.
+for _name in ("httpx2", "mcp.client"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @asynccontextmanager
