@@ -75,7 +75,12 @@ def _worker() -> AgentServer:
         load_fnc=reception.calls_in_progress,
         load_threshold=1.0,
         num_idle_processes=reception.settings.worker.idle_processes,
-        preload_modules=["sip.reception", "thirdring.preload"],
+        # Job processes are forked from one that has imported these.
+        preload_modules=[
+            *("sip.reception", "tools.declared"),
+            *(f"workflows.{name}" for name in reception.board.workflows),
+            "thirdring.preload",
+        ],
         host=health_host,
         port=health_port,
     )
