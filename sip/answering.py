@@ -64,6 +64,8 @@ class Switchboard:
 
     Attributes:
         more_tools: Finds what a business adds to the tools of a workflow.
+        recall_seconds: How long looking up what is known of a caller may take; not longer than a
+            phone may ring, unless told otherwise.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class Switchboard:
     home: Home
     clock: Clock
     more_tools: Finding = none_found
+    recall_seconds: float | None = None
 
 
 class Typist(FarEnd, Protocol):
@@ -238,7 +241,7 @@ def _route(board: Switchboard, leg: Leg, dispatched: str) -> _Route:
 
 def _recollect(board: Switchboard, leg: Leg, route: _Route) -> Recollection:
     connecting = partial(open_store, board.home, os.environ)
-    return Recollection(connecting, route.business, leg, board.clock)
+    return Recollection(connecting, route.business, leg, board.clock, limit=board.recall_seconds)
 
 
 async def _open(desk: _Desk, leg: Leg, route: _Route | CallError) -> LiveCall:

@@ -33,15 +33,23 @@ class Recollection:
 
     Args:
         open_store: Returns a store that is not connected yet.
+        limit: Seconds that it may take; `LIMIT_SECONDS` unless told otherwise.
     """
 
     def __init__(
-        self, open_store: Callable[[], Store], business: Business, leg: Leg, clock: Clock
+        self,
+        open_store: Callable[[], Store],
+        business: Business,
+        leg: Leg,
+        clock: Clock,
+        *,
+        limit: float | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.missed: str | None = None
         """Why nothing is known although something may be."""
-        self._until = loop.time() + LIMIT_SECONDS
+        self._limit = LIMIT_SECONDS if limit is None else limit
+        self._until = loop.time() + self._limit
         self._found: asyncio.Future[list[str] | StoreError] = loop.create_future()
         self._task: asyncio.Task[None] | None = None
         if leg.caller is None or not business.memory.enabled:
@@ -66,7 +74,7 @@ class Recollection:
         left = self._until - asyncio.get_running_loop().time()
         await asyncio.wait([self._found], timeout=max(0.0, left))
         if not self._found.done():
-            self.missed = f"the store did not answer within {LIMIT_SECONDS * 1000:.0f} ms"
+            self.missed = f"the store did not answer within {self._limit * 1000:.0f} ms"
         elif isinstance(found := self._found.result(), StoreError):
             self.missed = str(found)
         else:

@@ -30,6 +30,8 @@ __all__ = ["CallFailed", "Played", "play"]
 
 _ANSWER_SECONDS: Final = 60.0
 _HANG_UP_SECONDS: Final = 5.0
+_RECALL_SECONDS: Final = 10.0
+"""What is known of the caller decides what must be true afterwards, also on a busy machine."""
 
 
 class CallFailed(PhoneError):
@@ -110,7 +112,14 @@ async def play(
     userdata = scenario.userdata
     settings = settings_of(userdata, workflow, folder, workflows)
     business, home = settings.businesses[0], Home(folder)
-    board = Switchboard(settings, workflows, home, _ScenarioClock(userdata.now), declared_tools)
+    board = Switchboard(
+        settings,
+        workflows,
+        home,
+        _ScenarioClock(userdata.now),
+        declared_tools,
+        recall_seconds=_RECALL_SECONDS,
+    )
     ear = _Ear()
     async with SqliteStore(home.store) as store:
         world = World(userdata, business, store)
