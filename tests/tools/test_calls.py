@@ -10,16 +10,22 @@ import pytest
 from livekit.agents import Agent, AgentSession
 from livekit.agents.llm import Tool
 
+from local.realtime import brain as realtime
+from tests.peers.acting_brain import ActingBrain
 from tests.peers.counts import tell
 from tests.peers.scripted_llm import Call, ScriptedLLM
+from tests.peers.scripted_model import scripted_model
 from tests.peers.tool_calls import Conversation, calling
 from tests.samples import LINE, business, opened
+from thirdring import session, workflow
+from thirdring.session import PhoneAgent
 from thirdring.settings import Destination
 from thirdring.state import CallState
 from thirdring.store.sqlite import SqliteStore
 from tools.calls import end_call, transfer_call, transferring
 from tools.declared import own_tools
 
+CLINIC = workflow.discover()["patient_questions"]
 DESK = Destination(name="front desk", number="+12025550160", when="Anything about a visit.")
 NURSE = Destination(name="nurse", number="+12025550161", when="Questions about medicine.")
 PLACES = {place.name: place for place in (DESK, NURSE)}
@@ -161,19 +167,39 @@ async def state(tmp_path: Path) -> AsyncIterator[CallState]:
 async def test_a_model_hangs_up_once(state: CallState, calls: int) -> None:
     """One that calls `end_call` 337 times ends the call after two reminders to say goodbye."""
     model = Rejoinder(calls)
-    async with AgentSession(llm=model, userdata=state, max_tool_steps=400) as session:
-        await session.start(Agent(instructions="", tools=[end_call]))
+    async with AgentSession(llm=model, userdata=state, max_tool_steps=400) as started:
+        await started.start(Agent(instructions="", tools=[end_call]))
         async with asyncio.timeout(20):
-            await session.run(user_input="Goodbye.")
+            await started.run(user_input="Goodbye.")
             await state.end_requested.wait()
     assert calls - len(model.script) <= 3
+
+
+async def test_a_realtime_model_hangs_up_once(
+    state: CallState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the worker's own session one that only calls `end_call` is not asked for ever."""
+    calls = [realtime.Call("end_call", "{}")] * 337
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    async with scripted_model(seconds_per_character=0, brain=ActingBrain(*calls)) as model:
+        monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
+        made = session.agent_session(LINE, CLINIC, state)
+        agent = PhoneAgent(instructions="", tools=[end_call])
+        agent.answered.set()
+        async with made:
+            await made.start(agent, record=False)
+            async with asyncio.timeout(20):
+                await made.run(user_input="Goodbye.")
+                await state.end_requested.wait()
+        await made.llm.aclose()  # type: ignore[union-attr]  # it has one
+    assert len(model.prompts) <= 3
 
 
 async def test_the_call_ends_though_its_tool_calls_are_used_up(state: CallState) -> None:
     """`end_call` works beyond the budget."""
     state.tool_calls = 10_000
-    async with AgentSession(llm=Rejoinder(1), userdata=state) as session:
-        await session.start(Agent(instructions="", tools=[end_call]))
+    async with AgentSession(llm=Rejoinder(1), userdata=state) as started:
+        await started.start(Agent(instructions="", tools=[end_call]))
         async with asyncio.timeout(20):
-            await session.run(user_input="Goodbye.")
+            await started.run(user_input="Goodbye.")
             await state.end_requested.wait()
