@@ -11,11 +11,12 @@ from typing import Final
 from thirdring.config_findings import Findings
 from thirdring.egress import Network, check_url
 from thirdring.errors import EgressRefused
-from thirdring.workflow import Workflow, tool_names
+from thirdring.workflow import Workflow, handover_name, tool_names
 from thirdring.yaml_document import YamlPath
 
 __all__ = ["check_outside"]
 
+_OF_LANGUAGES: Final = "switch_language"
 _EXTRA: Final = "the extra {0}: uv sync --inexact --extra {0}"
 _ARGUMENT: Final = re.compile(r"\{([^{}]*)\}")
 # What says nothing about who asks, and may stand in the file.
@@ -68,11 +69,12 @@ def _workflow_tools(
     business: Mapping[str, object], workflows: Mapping[str, Workflow]
 ) -> dict[str, str]:
     """Return whose each tool name is that the workflows of this business's lines have taken."""
-    taken: dict[str, str] = {}
+    taken = {_OF_LANGUAGES: "every business with several languages"}
     for line in _list(business.get("lines")):
         name = _mapping(line).get("workflow")
         if isinstance(name, str) and name in workflows:
-            for tool in tool_names(workflows[name]):
+            handing_over = [handover_name(part.name) for part in workflows[name].agents]
+            for tool in (*tool_names(workflows[name]), *handing_over):
                 taken.setdefault(tool, f"the workflow {name}")
     return taken
 

@@ -210,6 +210,12 @@ BAD: dict[str, tuple[str, ...]] = {
         "37:32 businesses.clinic.lines[0].tools[1]: is no tool of the workflow patient_questions "
         "or of the business, got stock; expected one of find_page, opening_hours",
     ),
+    "tool of every business": (
+        "[find_page]",
+        "[switch_language, find_page]",
+        "33:63 businesses.clinic.mcp_servers.docs.allowed_tools[0]: is the name of a tool of every "
+        "business with several languages, got switch_language; expected another name",
+    ),
     "tool of a server": (
         "[find_page]",
         "[stock, find_page]",
