@@ -112,14 +112,8 @@ async def play(
     userdata = scenario.userdata
     settings = settings_of(userdata, workflow, folder, workflows)
     business, home = settings.businesses[0], Home(folder)
-    board = Switchboard(
-        settings,
-        workflows,
-        home,
-        _ScenarioClock(userdata.now),
-        declared_tools,
-        recall_seconds=_RECALL_SECONDS,
-    )
+    clock = _ScenarioClock(userdata.now)
+    board = Switchboard(settings, workflows, home, clock, declared_tools, _RECALL_SECONDS)
     ear = _Ear()
     async with SqliteStore(home.store) as store:
         world = World(userdata, business, store)
