@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from thirdring.errors import ToolRefused
 from thirdring.outside_settings import HttpArgument, HttpTool
 
-__all__ = ["Request", "Value", "checked", "choices", "request_of"]
+__all__ = ["Request", "Value", "choices", "given", "request_of"]
 
 Value = str | int | float | bool
 
@@ -26,51 +26,30 @@ _PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _URL: Final = re.compile(r"([^:/?#]+://[^/?#]*)([^?#]*)(?:\?([^#]*))?")
 # Some servers decode a path before they look for its parts, or twice.
 _NOT_IN_PATH: Final = frozenset("/\\%;?#")
-_KINDS: Final[dict[str, tuple[type, ...]]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-}
 _IN_QUERY: Final = frozenset({"GET", "DELETE"})
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent; `headers` hold secrets."""
+    """What is sent; its headers hold secrets."""
 
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes | None
 
 
-def checked(declared: HttpTool, given: Mapping[str, JsonValue]) -> dict[str, Value]:
-    """Return the arguments that were given, each of the type that the file says.
+def given(declared: HttpTool, arguments: Mapping[str, JsonValue]) -> dict[str, Value]:
+    """Return the arguments that were given; the guard has seen that they are of their types.
 
     Raises:
-        ToolRefused: One is missing, unknown, or not what it should be.
+        ToolRefused: One is none of its choices.
     """
-    unknown = sorted(given.keys() - declared.arguments.keys())
-    if unknown:
-        raise ToolRefused(f"There is no argument {unknown[0][:40]!r}.")
-    values: dict[str, Value] = {}
-    for name, argument in declared.arguments.items():
-        value = given.get(name)
-        if value is not None:
-            values[name] = _checked(name, argument, value)
-        elif argument.required:
-            raise ToolRefused(f"{name} is missing. Ask the caller for it: {argument.description}")
+    values = {name: value for name, value in arguments.items() if isinstance(value, Value)}
+    for name, value in values.items():
+        argument = declared.arguments[name]
+        if argument.choices and value not in choices(argument):
+            raise ToolRefused(f"{name} must be one of {', '.join(argument.choices)}.")
     return values
-
-
-def _checked(name: str, argument: HttpArgument, value: JsonValue) -> Value:
-    fits = isinstance(value, _KINDS[argument.type])
-    if not fits or (isinstance(value, bool) and argument.type != "boolean"):
-        raise ToolRefused(f"{name} must be of type {argument.type}.")
-    assert isinstance(value, Value)
-    if argument.choices and value not in choices(argument):
-        raise ToolRefused(f"{name} must be one of {', '.join(argument.choices)}.")
-    return value
 
 
 def choices(argument: HttpArgument) -> list[Value]:

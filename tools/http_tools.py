@@ -24,7 +24,7 @@ from tools.critical_arguments import confirmed
 from tools.elsewhere import NotDone, loggable, once_elsewhere
 from tools.guard import guarded
 from tools.http_answers import AWAY, Unreadable, heard
-from tools.http_requests import Request, Value, checked, choices, request_of
+from tools.http_requests import Request, Value, choices, given, request_of
 
 __all__ = ["http_tool"]
 
@@ -40,7 +40,7 @@ def http_tool(declared: HttpTool) -> RawFunctionTool[..., Any]:
 
     @guarded(effect=declared.effect, seconds=declared.timeout_seconds + _CONFIRMING_SECONDS)
     async def call(ctx: RunContext[CallState], raw_arguments: dict[str, JsonValue]) -> str:
-        return await _answer(ctx, declared, checked(declared, raw_arguments))
+        return await _answer(ctx, declared, given(declared, raw_arguments))
 
     return function_tool(call, raw_schema=_schema(declared))
 
