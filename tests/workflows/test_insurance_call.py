@@ -42,7 +42,8 @@ async def test_a_call_back_is_noted_and_remembered(stack: Stack) -> None:
     assert isinstance(known["callback"], dict)
     assert known["callback"]["number"] == caller
 
-    again = script(HEARD, {"say": "Do you remember me?"}, HEARD, "hang_up")
+    heard_out = {"wait": {"silence_ms": 3000, "timeout_s": 40}}
+    again = script(HEARD, {"say": "Do you remember me?"}, heard_out, "hang_up")
     await call(stack, again, caller=caller, called=number)
     async with asyncio.timeout(40):
         while len(found := records(stack, caller)) < 2:  # noqa: ASYNC110 - another process decides

@@ -27,6 +27,7 @@ __all__ = ["ScriptBrain", "quoted"]
 _QUOTE = re.compile(r"[\"\u201c](.+?)[\"\u201d]", re.DOTALL)
 _SINGLE_QUOTE = re.compile(r"(?<!\w)['\u2018](.+)['\u2019](?!\w)", re.DOTALL)
 _ANY = re.compile(r"\b(?:any|either|whichever|whatever)\b", re.IGNORECASE)
+_READ_BACK = "Read this back"
 _PLACE = re.compile(r"\{([\w.]+)(:digits)?\}")
 
 
@@ -285,8 +286,12 @@ class _Dialogue:
         result = _parsed(output)
         if call is None:
             return replace(state, act=Say(str(result.get("text", ""))))
+        text = str(result.get("text", ""))
+        if call.reread and state.goal and _READ_BACK in text:
+            return self._pursue(state.without(call.reread))
         kept = {key: _at(result, path) for key, path in call.keep.items()}
-        if any(value in (None, [], "") for value in kept.values()):
+        undone = call.done is not None and call.done.search(text) is None
+        if undone or any(value in (None, [], "") for value in kept.values()):
             refused = _filled(call.refused or "{text}", {**state.values, **result})
             return state.without(call.forget).saying(refused, expect=call.expect)
         state = state.holding(**kept)

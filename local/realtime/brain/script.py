@@ -94,6 +94,8 @@ class Call(_Part):
     Attributes:
         arguments: Texts may use `{values}`; one that comes out empty is left out.
         keep: Value to set -> path in the JSON result. A result without it counts as refused.
+        done: Of this something must occur in a text result; else it counts as refused.
+        reread: Values that are void, and asked for anew, when the result wants something read back.
         then: What is said with the result: `{text}` is a text result, `{key}` of a JSON one. When
             absent the goal goes on.
         refused: What is said to a refusal.
@@ -106,6 +108,8 @@ class Call(_Part):
     tool: str
     arguments: dict[str, str | bool | int] = Field(default_factory=dict)
     keep: dict[str, str] = Field(default_factory=dict)
+    done: Keywords | None = None
+    reread: tuple[str, ...] = ()
     then: str | None = None
     refused: str | None = None
     unavailable: str | None = None

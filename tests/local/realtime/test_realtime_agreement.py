@@ -52,6 +52,7 @@ SCRIPT = Script.model_validate(
                             "tool": "note",
                             "arguments": {"y": "{phone}"},
                             "keep": {"b": "b"},
+                            "reread": ["agreed"],
                             "then": "Done.",
                             "refused": "Hm.",
                             "ends": True,
@@ -146,3 +147,30 @@ async def test_a_text_that_comes_out_empty_is_no_argument() -> None:
 async def test_a_message_is_taken_whatever_it_says() -> None:
     """Its words are for somebody else: no rule is for them."""
     assert await after("A message", "Tell them I need help") == Say("A Tell them I need help.")
+
+
+async def test_what_was_not_heard_is_read_back_once_more() -> None:
+    """A tool that wants something read back is no refusal to speak of."""
+    act = await after(*TO_THE_QUESTION, "Yes.", '{"text": "Not done yet. Read this back: x."}')
+    assert act == Say("A leaking tap, 2 0 2, 5 5 5, 0 1 9 9. Is that right?")
+
+
+async def test_a_text_result_that_is_not_as_it_should_be_is_a_refusal() -> None:
+    """Nobody is told that something was done which was not."""
+    step = {"tool": "note", "done": ["noted"], "then": "Done.", "refused": "Sorry. {text}"}
+    script = Script.model_validate(
+        {
+            "when": "",
+            "greeting": "Hello.",
+            "unsure": {"again": "Pardon?", "refer": "Sorry."},
+            "rules": [{"hear": ["go"], "call": step}],
+        }
+    )
+    for result, expected in (("Noted: x", "Done."), ("No store.", "Sorry. No store.")):
+        items = (
+            Item("u", "message", text="Go"),
+            Item("c", "function_call", call_id="k", name="note"),
+            Item("o", "function_call_output", call_id="k", text=result),
+        )
+        prompt = Prompt(instructions="", request=None, items=items, tools=())
+        assert [act async for act in ScriptBrain((script,)).reply(prompt)] == [Say(expected)]
