@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import phonenumbers
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 
+@lru_cache(maxsize=8192)
 def e164(text: str) -> str | None:
     """Return `text` as an E.164 number (`+` and 7 to 15 digits), or None when it is not one.
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final
 
 from thirdring.config_findings import Findings
-from thirdring.config_outside_checks import check_outside
+from thirdring.config_outside_checks import Surroundings, check_outside, missing_extras
 from thirdring.config_sink_checks import allowed_networks, check_sinks
 from thirdring.config_values import (
     is_loopback,
@@ -51,6 +51,7 @@ def check(findings: Findings, workflows: Mapping[str, Workflow]) -> None:
     ]
     numbers = _check_numbers(findings, businesses, data.get("default_line"))
     allowed = allowed_networks(findings, data.get("allowed_receivers"))
+    around = Surroundings(workflows, allowed, missing_extras())
     for business in businesses:
         _check_hours(findings, business)
         _check_holidays(findings, business)
@@ -59,7 +60,7 @@ def check(findings: Findings, workflows: Mapping[str, Workflow]) -> None:
         _check_languages(findings, business)
         for path, line in business.lines():
             _check_line(findings, business, path, line, workflows)
-        check_outside(findings, business.path, business.data, workflows, allowed)
+        check_outside(findings, business.path, business.data, around)
         check_sinks(findings, business.path, business.data, allowed)
     _check_gateway(findings, _mapping(data.get("gateway")))
     _check_trunks(findings, _mapping(data.get("trunks")), numbers)

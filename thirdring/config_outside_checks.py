@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
 
@@ -14,8 +15,9 @@ from thirdring.errors import EgressRefused
 from thirdring.workflow import Workflow, handover_name, tool_names
 from thirdring.yaml_document import YamlPath
 
-__all__ = ["check_outside"]
+__all__ = ["Surroundings", "check_outside", "missing_extras"]
 
+_PACKAGES: Final = {"calendar": "icalendar", "mcp": "mcp", "notify": "apprise"}
 _OF_LANGUAGES: Final = "switch_language"
 _EXTRA: Final = "the extra {0}: uv sync --inexact --extra {0}"
 _ARGUMENT: Final = re.compile(r"\{([^{}]*)\}")
@@ -25,23 +27,42 @@ _OPEN_HEADERS: Final = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What the checks of a business need to know of the rest.
+
+    Attributes:
+        allowed: Networks inside that may be reached; None when they are not known.
+        missing: As `missing_extras` returns them.
+    """
+
+    workflows: Mapping[str, Workflow]
+    allowed: Sequence[Network] | None
+    missing: Collection[str]
+
+
+def missing_extras() -> frozenset[str]:
+    """Return the extras of this project that are not installed; looks at the disk."""
+    return frozenset(extra for extra, package in _PACKAGES.items() if find_spec(package) is None)
+
+
 def check_outside(
     findings: Findings,
     path: YamlPath,
     business: Mapping[str, object],
-    workflows: Mapping[str, Workflow],
-    allowed: Sequence[Network] | None,
+    around: Surroundings,
 ) -> None:
     """Report what one business has elsewhere and cannot be used as it is written.
 
     Args:
         path: Of the business.
         business: Its data, of any shape.
-        allowed: Networks inside that may be reached; None when they are not known.
     """
-    _check_staff(findings, (*path, "staff"), _mapping(business.get("staff")))
-    _check_calendar(findings, (*path, "calendar"), _mapping(business.get("calendar")), allowed)
-    taken = _workflow_tools(business, workflows)
+    allowed, missing = around.allowed, around.missing
+    _check_staff(findings, (*path, "staff"), _mapping(business.get("staff")), missing)
+    calendar = _mapping(business.get("calendar"))
+    _check_calendar(findings, (*path, "calendar"), calendar, allowed, missing)
+    taken = _workflow_tools(business, around.workflows)
     for name, tool in _mapping(business.get("tools")).items():
         place = (*path, "tools", name)
         _check_name(findings, place, name, taken, as_key=True)
@@ -49,7 +70,7 @@ def check_outside(
         _check_arguments(findings, place, _mapping(tool))
     for name, server in _mapping(business.get("mcp_servers")).items():
         place = (*path, "mcp_servers", name)
-        if find_spec("mcp") is None:
+        if "mcp" in missing:
             findings.key(place, "needs what is not installed", _EXTRA.format("mcp"))
         for index, tool in enumerate(_list(_mapping(server).get("allowed_tools"))):
             if isinstance(tool, str):
@@ -162,12 +183,13 @@ def _check_calendar(
     path: YamlPath,
     calendar: Mapping[str, object],
     allowed: Sequence[Network] | None,
+    missing: Collection[str],
 ) -> None:
     caldav, google = _mapping(calendar.get("caldav")), _mapping(calendar.get("google"))
     if caldav and google:
         findings.key((*path, "google"), "is a second calendar", "caldav or google")
     if caldav:
-        if find_spec("icalendar") is None:
+        if "calendar" in missing:
             place = (*path, "caldav")
             findings.key(place, "needs what is not installed", _EXTRA.format("calendar"))
         _check_url(findings, (*path, "caldav", "url"), caldav.get("url"), allowed)
@@ -194,13 +216,15 @@ def _check_token_url(
             findings.value(path, f"has a token_uri that {refused.what}", refused.expected)
 
 
-def _check_staff(findings: Findings, path: YamlPath, staff: Mapping[str, object]) -> None:
+def _check_staff(
+    findings: Findings, path: YamlPath, staff: Mapping[str, object], missing: Collection[str]
+) -> None:
     for name, member in staff.items():
         for index, url in enumerate(_list(_mapping(member).get("notify"))):
             place = (*path, name, "notify", index)
             if not isinstance(url, str):
                 continue
-            if find_spec("apprise") is None:
+            if "notify" in missing:
                 findings.value(place, "needs what is not installed", _EXTRA.format("notify"))
             else:
                 _check_variable(findings, place)
