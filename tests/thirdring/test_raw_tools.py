@@ -45,7 +45,9 @@ def test_other_tools_stay_as_they_are() -> None:
     assert as_raw(raw) is raw
 
 
-@pytest.mark.parametrize("text", ["{", "x", "{'a': 1}", '{"a": 1', "{" * 100_000, "[]", "7", '"{}"'])
+@pytest.mark.parametrize(
+    "text", ["{", "x", "{'a': 1}", '{"a": 1', "{" * 100_000, "[]", "7", '"{}"']
+)
 def test_what_is_no_object_is_not_guessed_at(text: str) -> None:
     """It is kept as it came, as far as it fits."""
     assert json.loads(unrepaired(text)) == {NO_JSON: text[:200]}
