@@ -19,7 +19,6 @@ from thirdring.record import Record
 
 __all__ = ["Delivery", "missing", "summary"]
 
-_LONGEST_SILENCE_SECONDS: Final = 3.0
 _ENDINGS: Final = {"agent": EndReason.COMPLETED, "caller": EndReason.CALLER_HUNG_UP}
 
 
@@ -65,7 +64,7 @@ def _missing_in_call(call: CallResult, plan: Plan) -> Iterator[str]:
     if measures.answer_to_first_audio_ms is None:
         yield "the caller never heard the agent"
     silence = measures.longest_silence
-    if silence is not None and silence.seconds > _LONGEST_SILENCE_SECONDS:
+    if silence is not None and silence.seconds > plan.expect.longest_silence_s:
         yield f"silence of {silence.seconds:.1f} s, {silence.at_s:.1f} s into the call"
     if plan.interrupts and not any(turn.barge_in_ms is not None for turn in measures.turns):
         yield "the agent did not stop when the caller spoke over it"

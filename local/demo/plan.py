@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from local.caller.script import Interrupt, Script, load_script
 from local.documents import read_model
@@ -40,11 +40,14 @@ class DemoExpected(_Part):
     Attributes:
         tools: Each has been used without an error, in whatever order.
         hangs_up: Who ends the call.
+        longest_silence_s: How long nobody may speak; more than the usual where we are the ones who
+            wait, in a queue.
         outcome: As in `scenarios.yaml`.
     """
 
     tools: tuple[str, ...] = ()
     hangs_up: Literal["agent", "caller"] = "agent"
+    longest_silence_s: Annotated[float, Field(gt=0)] = 3.0
     outcome: ExpectedOutcome | None = None
     appointments: tuple[Booking, ...] | None = None
     events: tuple[Event, ...] | None = None

@@ -198,6 +198,13 @@ def test_only_who_interrupts_must_silence_the_agent() -> None:
     assert missing(quiet, [journal], plan(interrupts=False), ROWS) == []
 
 
+def test_a_demo_may_allow_a_longer_silence() -> None:
+    """Who is put on hold waits in silence."""
+    waited = call(longest_silence=Silence(seconds=7.9, at_s=4))
+    patient = plan(appointments=[{"name": "Ann Baker"}], longest_silence_s=8)
+    assert missing(waited, [Journal().delivery()], patient, ROWS) == []
+
+
 def test_the_caller_may_be_the_one_who_hangs_up() -> None:
     """Then a call that the caller has ended is as it should be."""
     journal = Journal().delivery(ended=ended(9, EndReason.CALLER_HUNG_UP))
