@@ -7,11 +7,13 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["ODD_SCHEMAS", "Shop", "shop"]
@@ -56,7 +58,7 @@ class Shop:
         server = MCPServer("shop")
 
         @server.tool(annotations=READS)
-        async def find_order(order: str, pieces: int = 1) -> str:
+        async def find_order(order: str, pieces: Annotated[int, Field(ge=1)] = 1) -> str:
             """Find an order."""
             del pieces
             self.calls.append(("find_order", order))

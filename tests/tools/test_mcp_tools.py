@@ -122,8 +122,14 @@ async def test_a_tool_with_a_name_that_is_taken_is_left_out(state: CallState) ->
 
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"order": 17}, {"order": "1", "pieces": "two"}, {"order": ["1"]}],
-    ids=["missing", "a number", "a text", "a list"],
+    [
+        {},
+        {"order": 17},
+        {"order": "1", "pieces": "two"},
+        {"order": ["1"]},
+        {"order": "1", "pieces": 0},
+    ],
+    ids=["missing", "a number", "a text", "a list", "too few"],
 )
 async def test_what_does_not_fit_is_not_sent(state: CallState, arguments: dict[str, Any]) -> None:
     """The server's own schema decides, before it is asked."""
