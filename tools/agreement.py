@@ -19,6 +19,7 @@ _AGREE = frozenset(
         "yes yeah yep yup yea ya sure correct right exactly absolutely definitely certainly",
         "perfect great ok okay fine good agreed confirmed confirm affirmative works true",
         "course wonderful lovely excellent alright ahead",
+        "agree",
         # Spanish
         "si claro correcto exacto exactamente vale perfecto acuerdo bien adelante confirmo",
         "cierto confirmado",
@@ -42,17 +43,18 @@ _BESIDES = frozenset(
         "would sound sounds look looks everything name number phone email address time day",
         "date appointment on at in now of sir maam mam see then there like love what said",
         "with works",
+        "thatll itll youll can got lot bye goodbye we are were happy he she they work oclock",
         # Spanish
         "gracias por favor que eso es esta muy de la el los las senor senora mi",
         # French
         "merci c est ca cest d bon tout a fait s il vous plait le les madame monsieur mon",
         "bien sur",
         # German
-        "danke bitte das ist so alles in sehr geht mein mir",
+        "danke schon bitte das ist so alles in sehr geht mein mir",
         # Portuguese
-        "obrigado obrigada por favor e esta bem muito o",
+        "pode marcar obrigado obrigada por favor e esta bem muito o",
         # Italian
-        "grazie per favore va molto tutto d mio",
+        "grazie mille per favore va molto tutto d mio",
     )
 )
 

@@ -77,7 +77,7 @@ _NUMBER = re.compile(rf"\b(?:{'|'.join(sorted(_NUMBERS, key=len, reverse=True))}
 _ORDINAL = re.compile(r"\b(\d+)(?:st|nd|rd|th|er)\b")
 _MERIDIEM = re.compile(r"\b([ap]) ?\. ?m\b\.?")
 _O_CLOCK = re.compile(r"\bo['\u2019 ]?clock\b")
-_APOSTROPHE = re.compile(r"(?<=\w)['\u2019](?=(?:s|t|m|d|ll|re|ve)\b)")
+_APOSTROPHE = re.compile(r"(?<=\w)['\u2019](?=(?:s|t|m|d|ll|re|ve|am)\b)")
 _WORD = re.compile(r"[^\W_]+")
 
 

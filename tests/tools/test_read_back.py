@@ -157,10 +157,10 @@ def test_what_code_says_is_found_by_code(critical: list[Critical]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(numbers(), st.integers(min_value=0, max_value=30), st.sampled_from(string.digits))
+@given(numbers(), st.integers(min_value=0, max_value=2), st.sampled_from(string.digits))
 def test_a_wrong_digit_is_never_overlooked(number: str, place: int, digit: str) -> None:
     """A number with one digit changed is not the one that was read back."""
-    at = len(number) - 1 - place % 6
+    at = len(number) - 1 - place
     if number[at] == digit:
         return
     other = number[:at] + digit + number[at + 1 :]
