@@ -16,7 +16,7 @@ from thirdring.record import Record
 pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 HEARD = {"wait": {"agent_speaks": True}}
-GREETED = {"wait": {"silence_ms": 600}}
+GREETED = {"wait": {"silence_ms": 2500}}
 CLINIC = """\
 version: 1
 businesses:
