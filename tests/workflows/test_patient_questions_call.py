@@ -20,7 +20,7 @@ HEARD = {"wait": {"silence_ms": 1500, "timeout_s": 40}}
 
 
 async def test_an_appointment_is_booked_and_is_the_outcome(stack: Stack) -> None:
-    """Row and outcome have one reference, which the patient has heard."""
+    """Row, outcome and what the model was told to say have one reference."""
     caller = new_number()
     plan = load_plan(workflow.discover()["patient_questions"], WORKFLOWS)
     number = number_of("patient_questions", stack.settings)
@@ -40,7 +40,8 @@ async def test_an_appointment_is_booked_and_is_the_outcome(stack: Stack) -> None
     assert (known["result"], known["topic"]) == ("booked", "appointment")
     assert (row["reference"], row["patient_name"]) == (known["reference"], known["patient_name"])
     assert row["patient_phone"] == caller
-    assert any(str(row["reference"]) in turn.text for turn in record.turns)
+    told = [use.result or "" for use in record.tool_uses if use.name == "book_appointment"]
+    assert str(row["reference"]) in told[-1]
 
 
 async def test_a_medical_question_is_left_to_the_staff(stack: Stack) -> None:
