@@ -85,13 +85,7 @@ async def serve(
             calls.create_task(follow_interfaces(core))
             rooms = Rooms(access, server, home.id)
             desk = Desk(gateway, networks, rooms, records, trace, patience, core, calls, refusals)
-            entrances = Entrances(
-                runtime,
-                address,
-                take=desk.take,
-                turn_away=desk.turn_away,
-                room=(_MOST_HANDLES - at_once) // PER_LINE,
-            )
+            entrances = _entrances(runtime, address, desk, at_once)
             await entrances.lead_to(lines)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
             if on_ready is not None:
@@ -120,6 +114,13 @@ def fixed_at_start(settings: Settings) -> Mapping[str, object]:
 
 def _lines(settings: Settings) -> list[tuple[Business, Line]]:
     return [(business, line) for business in settings.businesses for line in business.lines]
+
+
+def _entrances(
+    runtime: baresip.Runtime, address: GatewayAddress, desk: Desk, at_once: int
+) -> Entrances:
+    room = (_MOST_HANDLES - at_once) // PER_LINE
+    return Entrances(runtime, address, take=desk.take, turn_away=desk.turn_away, room=room)
 
 
 async def _follow(changes: AsyncIterable[Settings], entrances: Entrances, desk: Desk) -> None:
