@@ -53,8 +53,7 @@ async def serve(
 
     Args:
         home: Where the journals of calls are opened; the worker's and the Courier's, too.
-        changes: Yields settings that count from now on: of the next call, for its lines and for who
-            may call. Address, ports and `max_calls` stay as they are.
+        changes: Yields settings whose lines and `allowed_addresses` count from now on.
         on_ready: Called once, when calls are taken.
         patience: How long to wait for what.
 
@@ -85,13 +84,12 @@ async def serve(
             calls.create_task(follow_interfaces(core))
             rooms = Rooms(access, server, home.id)
             desk = Desk(gateway, networks, rooms, records, trace, patience, core, calls, refusals)
-            entrances = _entrances(runtime, address, desk, at_once)
-            await entrances.lead_to(lines)
+            await (entrances := _entrances(runtime, address, desk, at_once)).lead_to(lines)
             logger.info("gateway is ready", extra={"address": str(address), "lines": len(lines)})
-            if on_ready is not None:
-                on_ready(address)
             if changes is not None:
                 calls.create_task(_follow(changes, entrances, desk))
+            if on_ready is not None:
+                on_ready(address)
             try:
                 await _death(runtime)
             finally:
