@@ -19,7 +19,7 @@ from thirdring.state import CallState
 from thirdring.store.errands import settle
 from tools.far_end import FarEnd, far_end
 from tools.guard import guarded
-from tools.quotes import quoted_turn, require_name_said, require_reference_said
+from tools.quotes import compact, quoted_turn, require_name_said, require_reference_said
 
 __all__ = ["Decision", "PriorAuthorization", "PriorAuthorizationRequest", "note_decision"]
 
@@ -123,7 +123,7 @@ async def note_decision(
     if reason:
         await quoted_turn(state, reason)
     told = {
-        "reference": _compact(reference) or None,
+        "reference": compact(reference).upper() or None,
         "spoken_to": spoken_to.strip() or None,
         "reason": reason.strip() or None,
     }
@@ -162,8 +162,3 @@ async def _settle(state: CallState, noted: Outcome) -> None:
     except StoreError as error:
         # The record of this call says it too.
         raise ToolRefused("It could not be noted now. Try once more, then end the call.") from error
-
-
-def _compact(reference: str) -> str:
-    """Return a number or code without the spaces of somebody who spells."""
-    return re.sub(r"[\s,.]+", "", reference).upper()

@@ -12,7 +12,7 @@ from tools.plain_words import plain_words
 from tools.read_back import said
 from tools.times import here
 
-__all__ = ["quoted_turn", "require_name_said", "require_reference_said"]
+__all__ = ["compact", "quoted_turn", "require_name_said", "require_reference_said"]
 
 _TRANSCRIPT_SECONDS = 1.5
 """How long the transcript of the words may come after the tool call that quotes them."""
@@ -45,8 +45,8 @@ def require_reference_said(state: CallState, reference: str) -> None:
     Raises:
         ToolRefused: They never said it.
     """
-    wanted = _compact(reference)
-    words = "\n".join(_compact(turn.text) for turn in _theirs(state))
+    wanted = compact(reference)
+    words = "\n".join(compact(turn.text) for turn in _theirs(state))
     if len(wanted) < _FEWEST_LETTERS or wanted not in words:
         raise ToolRefused(
             "They have not said this reference. Ask them for it, and to spell it if need be."
@@ -73,6 +73,7 @@ def _holds(words: list[str], wanted: list[str]) -> bool:
     return any(words[at : at + len(wanted)] == wanted for at in range(last + 1))
 
 
-def _compact(text: str) -> str:
+def compact(text: str) -> str:
+    """Return a number or code without the spaces of somebody who spells it, numbers in digits."""
     words = plain_words(_AS_IN.sub(" ", text))
     return "".join(word for word in words if word not in _BETWEEN)
