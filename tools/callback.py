@@ -19,6 +19,7 @@ from tools.keeping import keep, tell
 from tools.notifications import notice
 from tools.spoken import spoken_moment
 from tools.times import moment_meant
+from tools.wordings import CALL_BACK, wordings
 
 __all__ = ["Callback", "request_callback"]
 
@@ -78,7 +79,8 @@ async def request_callback(
         if reason.strip()
         else None,
     )
-    await require_confirmed(ctx, f"a call back, {words}", *_critical(wanted, state))
+    asked = wordings(CALL_BACK, state.business, f", {words}")
+    await require_confirmed(ctx, asked, *_critical(wanted, state))
 
     def work(connection: Connection) -> str:
         identity = add_callback(connection, _request(wanted, ctx))

@@ -7,6 +7,8 @@ words must agree. Nothing else is kept, so that nothing else can be talked into 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from livekit.agents import RunContext
 
@@ -14,28 +16,71 @@ from thirdring.calls import Role, Turn
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
 from tools.agreement import agrees, is_listening
-from tools.plain_words import plain_words
-from tools.read_back import Critical, Email, Moment, Name, Phone, Words, said, spoken
+from tools.plain_words import listed_words, plain_words
+from tools.read_back import (
+    Critical,
+    Email,
+    Moment,
+    Name,
+    Phone,
+    Words,
+    said,
+    says_another,
+    spoken,
+)
 
-__all__ = ["Critical", "Email", "Moment", "Name", "Phone", "Words", "require_confirmed"]
+__all__ = ["Critical", "Email", "Moment", "Name", "Phone", "Words", "release", "require_confirmed"]
 
 _TRANSCRIPT_SECONDS = 1.5
 """How long the transcript of a "yes" may come after the tool call that it led to."""
+
+_OVERLAP = timedelta(seconds=1.5)
+"""How long before the end of a question it may be answered, as over "is that right?"."""
 
 _MOST = 0.6
 _FEWEST = 4
 _SHORTEST = 4
 
+_ENGLISH_FROM = 2
+_ENGLISH = frozenset(
+    listed_words("the is that this you your would what anything else for right are can shall")
+)
+
+
+@dataclass(frozen=True)
+class _Exchange:
+    """What the agent has said since the caller's words before, and what they answered."""
+
+    asked: tuple[Turn, ...]
+    answer: tuple[Turn, ...]
+
+    @property
+    def question(self) -> str:
+        return _text(self.asked)
+
+    @property
+    def was_heard(self) -> bool:
+        """Whether they answered when the question had been said; of one that they interrupted,
+        no more is known than they heard.
+        """
+        asked = self.asked[-1]
+        return asked.interrupted or self.answer[-1].ended_at >= asked.ended_at - _OVERLAP
+
+
+def _text(turns: Sequence[Turn]) -> str:
+    return " ".join(turn.text for turn in turns)
+
 
 async def require_confirmed(
-    ctx: RunContext[CallState], read_back: str, *critical: Critical
+    ctx: RunContext[CallState], read_back: str | Sequence[str], *critical: Critical
 ) -> None:
     """Return when the caller has heard every value and agreed; say what to read back otherwise.
 
     Args:
         critical: Without any, the agent's words must have most of the words of `read_back`.
         read_back: A sentence that holds them all, as in `an appointment on Tuesday, November 24 at
-            9 AM for Jane Doe`; a value that is not in it is added.
+            9 AM for Jane Doe`; a value that is not in it is added. Several are the same in several
+            languages (see `tools.wordings`).
 
     Raises:
         ToolRefused: They have not agreed yet; nothing may be done.
@@ -43,41 +88,86 @@ async def require_confirmed(
     state = ctx.userdata
     await state.conversation.wait_until_understood(_TRANSCRIPT_SECONDS)
     turns = _question_and_answer(state.conversation.turns)
-    if state.conversation.understood.is_set() and _is_agreed(state, turns, read_back, critical):
+    wordings = (read_back,) if isinstance(read_back, str) else tuple(read_back)
+    if state.conversation.understood.is_set() and _is_agreed(state, turns, wordings, critical):
         return
     raise ToolRefused(
         f"Not done yet. Read this back and ask whether it is right: "
-        f"{_complete(state, read_back, critical)}. When they agree, call "
-        f"{ctx.function_call.name} again with the same arguments."
+        f"{_complete(state, ' / '.join(wordings), critical)}. When they agree, call "
+        f"{call.name} again with the same arguments."
     )
 
 
+def release(state: CallState, tool_call: str) -> None:
+    """Let an agreement be used again: what it was used for was not done."""
+    for use in [use for use, by in state.agreements.items() if by == tool_call]:
+        del state.agreements[use]
+
+
+def _use(ctx: RunContext[CallState], exchange: _Exchange, read_back: str) -> None:
+    """Let one yes lead to one effect of a tool at most.
+
+    Without an `await` since it was looked at: tools run side by side.
+    """
+    call, answer = ctx.function_call, exchange.answer[-1].id
+    if ctx.userdata.agreements.setdefault((answer, call.name), call.call_id) != call.call_id:
+        raise ToolRefused(
+            f"{call.name} was done when the caller agreed, and nothing is done twice. Only if they"
+            f" want another, read this back and ask whether it is right: {read_back}."
+        )
+
+
 def _is_agreed(
-    state: CallState, turns: tuple[str, str], read_back: str, critical: Sequence[Critical]
+    ctx: RunContext[CallState],
+    exchange: _Exchange,
+    read_back: str,
+    critical: Sequence[Critical],
 ) -> bool:
-    asked, answer = turns
-    if not asked or not agrees(answer, asked):
+    state, asked = ctx.userdata, exchange.question
+    if not exchange.was_heard or not agrees(_text(exchange.answer), asked):
         return False
-    return _says_all(state, asked, critical) if critical else _is_about(state, asked, read_back)
+    if not _says_all(state, asked, critical):
+        return False
+    moments = [value for value in critical if isinstance(value, Moment)]
+    if moments and says_another(moments, asked, _complete(state, read_back, critical)):
+        return False
+    if critical and not _is_used(ctx, exchange):
+        return True
+    return _is_about(ctx, exchange, read_back)
+
+
+def _is_used(ctx: RunContext[CallState], exchange: _Exchange) -> bool:
+    """Return whether their yes has led to the effect of another tool already."""
+    return any(
+        answer == exchange.answer[-1].id and tool != ctx.function_call.name
+        for answer, tool in ctx.userdata.agreements
+    )
+
+
+def _is_about(ctx: RunContext[CallState], exchange: _Exchange, read_back: str) -> bool:
+    """Return whether a question was about what is to be done: it has most words of `read_back`.
+
+    Who speaks another language has other words, and says at least as much, after they were told to.
+    """
+    wanted, words = _weighty(read_back), _weighty(exchange.question)
+    if len(wanted & words) >= _MOST * len(wanted):
+        return True
+    return (
+        any(not tag.startswith("en") for tag in ctx.userdata.business.languages)
+        and len(_ENGLISH.intersection(plain_words(exchange.question))) < _ENGLISH_FROM
+        and len(words) >= max(_FEWEST, len(wanted) / 2)
+        and _was_told_to(ctx, exchange)
+    )
+
+
+def _was_told_to(ctx: RunContext[CallState], exchange: _Exchange) -> bool:
+    """Return whether the question came after a refusal that said what to read back."""
+    before = ctx.userdata.read_backs.get(ctx.function_call.name)
+    return before is not None and not before.issuperset(turn.id for turn in exchange.asked)
 
 
 def _says_all(state: CallState, text: str, critical: Sequence[Critical]) -> bool:
     return all(_says(state, text, value) for value in critical)
-
-
-def _is_about(state: CallState, asked: str, read_back: str) -> bool:
-    """Return whether a question was about something that has no critical value.
-
-    Most of its words are in it; who speaks another language at least says as much.
-    """
-    wanted, words = _weighty(read_back), _weighty(asked)
-    if any(not tag.startswith("en") for tag in state.business.languages):
-        return len(words) >= max(_FEWEST, len(wanted) / 2) or _has_most(words, wanted)
-    return _has_most(words, wanted)
-
-
-def _has_most(words: set[str], wanted: set[str]) -> bool:
-    return len(wanted & words) >= _MOST * len(wanted)
 
 
 def _weighty(text: str) -> set[str]:
@@ -97,22 +187,25 @@ def _complete(state: CallState, read_back: str, critical: Sequence[Critical]) ->
     return text
 
 
-def _question_and_answer(turns: Sequence[Turn]) -> tuple[str, str]:
-    """Return what the caller said last, and before it what the agent had said since their words
-    before; sounds of listening are no words.
-    """
+def _last_exchange(turns: Sequence[Turn]) -> _Exchange | None:
+    """Return what the caller answered last, and to what; sounds of listening are no words."""
     # What an interrupted agent had said may be written down after the words that interrupted it.
-    spoken_turns = [
+    said_turns = [
         turn
         for turn in sorted(turns, key=lambda turn: turn.started_at)
         if turn.role is Role.AGENT or not is_listening(turn.text)
     ]
-    while spoken_turns and spoken_turns[-1].role is Role.AGENT:
-        spoken_turns.pop()  # said after they had answered, as "one moment"
-    answer: list[str] = []
-    while spoken_turns and spoken_turns[-1].role is Role.CALLER:
-        answer.insert(0, spoken_turns.pop().text)
-    asked: list[str] = []
-    while spoken_turns and spoken_turns[-1].role is Role.AGENT:
-        asked.insert(0, spoken_turns.pop().text)
-    return " ".join(asked), " ".join(answer)
+    _popped(said_turns, Role.AGENT)  # said after they had answered, as "one moment"
+    answer = _popped(said_turns, Role.CALLER)
+    asked = _popped(said_turns, Role.AGENT)
+    return _Exchange(asked, answer) if asked and answer else None
+
+
+def _popped(turns: list[Turn], role: Role) -> tuple[Turn, ...]:
+    """Remove what this one said in a row at the end, and return it."""
+    start = len(turns)
+    while start and turns[start - 1].role is role:
+        start -= 1
+    last = tuple(turns[start:])
+    del turns[start:]
+    return last

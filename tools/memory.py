@@ -12,6 +12,7 @@ from thirdring.store.memory import CallerFact, CallerMemory, note_facts
 from tools.confirming import require_confirmed
 from tools.given import words_given
 from tools.guard import guarded
+from tools.wordings import FORGET, wordings
 
 __all__ = ["forget_caller", "remember_caller"]
 
@@ -51,9 +52,7 @@ async def forget_caller(ctx: RunContext[CallState]) -> str:
     """Forget all about the caller for good. Only when they ask that nothing be remembered."""
     state = ctx.userdata
     number = _number(state)
-    await require_confirmed(
-        ctx, "everything that is remembered about you is deleted, and nothing is kept from now on"
-    )
+    await require_confirmed(ctx, wordings(FORGET, state.business))
     memory = CallerMemory(state.store, state.business.slug)
     try:
         await memory.forget(number, call_id=state.leg.call_id, now=state.clock.now())

@@ -12,6 +12,7 @@ from tools.given import name_if_given, number_of, words_given
 from tools.guard import effect_key, guarded
 from tools.keeping import keep, tell
 from tools.notifications import notice
+from tools.wordings import MESSAGE, MESSAGE_FOR, wordings
 
 __all__ = ["take_message"]
 
@@ -50,7 +51,7 @@ async def take_message(
         call_id=state.leg.call_id,
         taken_at=state.clock.now(),
     )
-    await require_confirmed(ctx, _read_back(message), *_critical(message, state))
+    await require_confirmed(ctx, _read_back(message, state), *_critical(message, state))
 
     def work(connection: Connection) -> str:
         identity = add_message(connection, message)
@@ -80,9 +81,10 @@ def _critical(message: Message, state: CallState) -> list[Critical]:
     return critical
 
 
-def _read_back(message: Message) -> str:
-    whom = f" for {message.for_whom}" if message.for_whom else ""
-    return f"a message{whom}: {message.body}"
+def _read_back(message: Message, state: CallState) -> tuple[str, ...]:
+    if message.for_whom is None:
+        return wordings(MESSAGE, state.business, f": {message.body}")
+    return wordings(MESSAGE_FOR, state.business, f" {message.for_whom}: {message.body}")
 
 
 def _in_words(message: Message) -> tuple[str, str]:

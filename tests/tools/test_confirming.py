@@ -11,6 +11,7 @@ from livekit.agents import RunContext, function_tool
 
 from tests.peers.tool_calls import Conversation, calling
 from thirdring.calls import Role
+from thirdring.errors import ToolRefused
 from thirdring.state import CallState
 from thirdring.store.sqlite import SqliteStore
 from tools.confirming import Moment, Name, Phone, require_confirmed
@@ -37,15 +38,41 @@ async def visit(ctx: RunContext[CallState], name: str) -> str:
 @guarded(effect=True)
 async def forget(ctx: RunContext[CallState]) -> str:
     """Forget all."""
-    await require_confirmed(ctx, "everything that is remembered about you is deleted")
+    await require_confirmed(
+        ctx,
+        (
+            "everything that is remembered about you is deleted",
+            "se borra todo lo que se recuerda de usted",
+        ),
+    )
     return "forgotten"
+
+
+@function_tool
+@guarded(effect=True)
+async def full(ctx: RunContext[CallState]) -> str:
+    """Book what cannot be had."""
+    await require_confirmed(ctx, "a visit", Moment(AT_NINE))
+    raise ToolRefused("No room.")
+
+
+@function_tool
+@guarded(effect=True)
+async def complain(ctx: RunContext[CallState], name: str) -> str:
+    """Take a complaint.
+
+    Args:
+        name: Whose.
+    """
+    await require_confirmed(ctx, f"a complaint about the parking for {name}", Name(name))
+    return "noted"
 
 
 @pytest.fixture
 async def call(tmp_path: Path) -> AsyncIterator[Conversation]:
     async with (
         SqliteStore(tmp_path / "store.db") as store,
-        calling(store, [visit, forget]) as conversation,
+        calling(store, [visit, forget, full, complain]) as conversation,
     ):
         yield conversation
 
@@ -154,13 +181,125 @@ async def test_what_has_no_value_must_have_been_asked_for(call: Conversation) ->
     assert await call.use("forget") == "forgotten"
 
 
-async def test_another_language_has_other_words(call: Conversation) -> None:
-    """Where more than English is spoken, a question that is long enough will do."""
+@pytest.mark.parametrize(
+    "question",
+    ["¿Algo más?", "¿Quiere que le diga también a qué hora abrimos mañana por la mañana?"],
+)
+async def test_another_language_has_other_words(call: Conversation, question: str) -> None:
+    """Its own sentence must have been asked; no other question will do, however long."""
     state = call.state
     state.business = state.business.model_copy(update={"languages": ("es", "en")})
-    call.hear(Role.AGENT, "¿Algo más?")
+    call.hear(Role.AGENT, question)
     call.hear(Role.CALLER, "Sí.")
     assert (await call.use("forget")).startswith("REFUSED: Not done yet.")
     call.hear(Role.AGENT, "Entonces se borra todo lo que recordamos de usted, ¿correcto?")
     call.hear(Role.CALLER, "Sí.")
     assert await call.use("forget") == "forgotten"
+
+
+MARY = "That's Tuesday the 24th at nine in the morning for Mary Jones at 202-555-0199, correct?"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        MARY,
+        "So, Mary Jones, 202-555-0199, on Tuesday from nine to ten. Does that sound right?",
+        "Let me read that back: Tuesday, Nov. 24th, 9:00 AM, Mary Jones, (202) 555-0199. Okay?",
+        "Alright Mary Jones, I have you down for November 24 at 9, phone 2025550199. All good?",
+    ],
+)
+async def test_a_read_back_in_other_words_counts(call: Conversation, said: str) -> None:
+    """Models do not repeat what they were told word for word."""
+    call.hear(Role.AGENT, said)
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("visit", name="Mary Jones") == "booked"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Tuesday at ten, or",
+        "Not at 10 AM, but",
+        "November 25 or",
+        "Wednesday at nine, or",
+        "9:30 or",
+    ],
+)
+async def test_a_yes_to_two_times_is_to_neither(call: Conversation, other: str) -> None:
+    """Which of them the caller meant, nobody knows."""
+    call.hear(Role.AGENT, f"{other} {QUESTION}")
+    call.hear(Role.CALLER, "Yes.")
+    assert (await call.use("visit", name="Jane Doe")).startswith("REFUSED: Not done yet.")
+
+
+async def test_a_yes_before_the_end_of_the_question_is_none(call: Conversation) -> None:
+    """Nobody agrees to what they have not heard; over the last words they may."""
+    call.hear(Role.AGENT, QUESTION)
+    call.hear(Role.CALLER, "Yes.")
+    asked = call.state.conversation.turns[0]
+    for seconds, hears in ((6, False), (1, True)):
+        end = asked.started_at + timedelta(seconds=seconds)
+        call.state.conversation.turns[0] = asked.model_copy(update={"ended_at": end})
+        assert (await call.use("visit", name="Jane Doe") == "booked") is hears
+
+
+async def test_an_interrupted_question_holds_what_was_heard(call: Conversation) -> None:
+    """It ends when they speak; what they did not hear is not among its words."""
+    call.hear(Role.AGENT, QUESTION.partition(" for ")[0])
+    call.hear(Role.CALLER, "Yes.")
+    turns = call.state.conversation.turns
+    turns[0] = turns[0].model_copy(update={"interrupted": True})
+    assert (await call.use("visit", name="Jane Doe")).startswith("REFUSED: Not done yet.")
+
+
+async def test_one_yes_leads_to_one_effect_of_a_tool(call: Conversation) -> None:
+    """The same call may be repeated; another needs a yes of its own."""
+    call.hear(Role.AGENT, QUESTION)
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("visit", "first", name="Jane Doe") == "booked"
+    assert await call.use("visit", "first", name="Jane Doe") == "booked"
+    assert "nothing is done twice" in await call.use("visit", "second", name="Jane Doe")
+    call.hear(Role.AGENT, QUESTION)
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("visit", "third", name="Jane Doe") == "booked"
+
+
+async def test_a_yes_that_led_to_nothing_is_left(call: Conversation) -> None:
+    """What was refused after the caller had agreed may be tried again."""
+    call.hear(Role.AGENT, QUESTION)
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("full", "first") == "REFUSED: No room."
+    assert await call.use("full", "second") == "REFUSED: No room."
+
+
+async def test_the_yes_to_one_thing_is_none_to_another(call: Conversation) -> None:
+    """A second effect must have been in the question, too, not only the values in it."""
+    call.hear(Role.AGENT, QUESTION)
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("visit", name="Jane Doe") == "booked"
+    assert (await call.use("complain", name="Jane Doe")).startswith("REFUSED: Not done yet.")
+    call.hear(Role.AGENT, f"A complaint about the parking for Jane Doe, and a visit on {QUESTION}")
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("visit", name="Jane Doe") == "booked"
+    assert await call.use("complain", name="Jane Doe") == "noted"
+
+
+async def test_a_long_question_of_another_kind_is_not_enough(call: Conversation) -> None:
+    """Where two languages are spoken, an English question is judged by its words."""
+    state = call.state
+    state.business = state.business.model_copy(update={"languages": ("en", "es")})
+    for _ in range(2):
+        call.hear(Role.AGENT, "Would you like anything else explained before tomorrow morning?")
+        call.hear(Role.CALLER, "Yes.")
+        assert (await call.use("forget")).startswith("REFUSED: Not done yet.")
+
+
+async def test_another_language_is_believed_after_a_refusal_only(call: Conversation) -> None:
+    """Words that cannot be compared must at least be an answer to what was to be read back."""
+    state = call.state
+    state.business = state.business.model_copy(update={"languages": ("es", "en")})
+    call.hear(Role.AGENT, "¿Quiere que le recuerde algo más para la cita de mañana?")
+    call.hear(Role.CALLER, "Sí.")
+    assert (await call.use("forget")).startswith("REFUSED: Not done yet.")
+    assert (await call.use("forget")).startswith("REFUSED: Not done yet.")

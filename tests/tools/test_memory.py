@@ -62,6 +62,22 @@ async def test_nobody_is_forgotten_by_mistake(call: Conversation, store: Store) 
     assert len(await known(store)) == 1
 
 
+async def test_nobody_is_forgotten_by_a_yes_to_something_else(
+    call: Conversation, store: Store
+) -> None:
+    """In another language neither; in theirs the sentence is ours, too."""
+    spanish = call.state.business.model_copy(update={"languages": ("es",)})
+    call.state.business = spanish
+    await call.use("remember_caller", fact="Prefiere las mañanas.")
+    call.hear(Role.AGENT, "¿Quiere que le diga también a qué hora abrimos mañana por la mañana?")
+    call.hear(Role.CALLER, "Sí.")
+    refused = await call.use("forget_caller")
+    assert "se borra todo lo que se recuerda de usted" in refused
+    assert len(await known(store)) == 1
+    assert (await call.agreed("forget_caller")).startswith("Everything is forgotten")
+    assert await known(store) == []
+
+
 @pytest.mark.parametrize(
     "fact",
     [

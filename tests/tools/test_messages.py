@@ -83,6 +83,21 @@ async def test_nothing_is_kept_before_the_caller_has_agreed(
     assert await told(store) == []
 
 
+async def test_a_message_in_another_language_is_read_back_in_it(
+    call: Conversation, store: Store
+) -> None:
+    """A yes to some other question, however long, takes none."""
+    call.state.business = call.state.business.model_copy(update={"languages": ("es", "en")})
+    wish = {"text": "El paquete ha llegado esta tarde."}
+    call.hear(Role.AGENT, "¿Quiere que le diga también a qué hora abrimos mañana por la mañana?")
+    call.hear(Role.CALLER, "Sí.")
+    assert (await call.use("take_message", **wish)).startswith("REFUSED: Not done yet.")
+    call.hear(Role.AGENT, "Paso este recado: el paquete ha llegado esta tarde. ¿De acuerdo?")
+    call.hear(Role.CALLER, "Sí.")
+    await call.use("take_message", **wish)
+    assert len(await MessageBook(store).of_call("call-1")) == 1
+
+
 async def test_staff_are_told_in_the_same_moment(call: Conversation, store: Store) -> None:
     """Those who want urgent matters only hear nothing of it."""
     await call.agreed("take_message", text="The parcel has come.")
