@@ -85,16 +85,22 @@ async def require_confirmed(
     Raises:
         ToolRefused: They have not agreed yet; nothing may be done.
     """
-    state = ctx.userdata
+    state, call = ctx.userdata, ctx.function_call
     await state.conversation.wait_until_understood(_TRANSCRIPT_SECONDS)
-    turns = _question_and_answer(state.conversation.turns)
     wordings = (read_back,) if isinstance(read_back, str) else tuple(read_back)
-    if state.conversation.understood.is_set() and _is_agreed(state, turns, wordings, critical):
+    complete = _complete(state, " / ".join(wordings), critical)
+    exchange = _last_exchange(state.conversation.turns)
+    if (
+        state.conversation.understood.is_set()
+        and exchange is not None
+        and _is_agreed(ctx, exchange, wordings, critical)
+    ):
+        _use(ctx, exchange, complete)
         return
+    state.read_backs[call.name] = frozenset(turn.id for turn in state.conversation.turns)
     raise ToolRefused(
-        f"Not done yet. Read this back and ask whether it is right: "
-        f"{_complete(state, ' / '.join(wordings), critical)}. When they agree, call "
-        f"{call.name} again with the same arguments."
+        f"Not done yet. Read this back and ask whether it is right: {complete}. When they agree,"
+        f" call {call.name} again with the same arguments."
     )
 
 
@@ -120,7 +126,7 @@ def _use(ctx: RunContext[CallState], exchange: _Exchange, read_back: str) -> Non
 def _is_agreed(
     ctx: RunContext[CallState],
     exchange: _Exchange,
-    read_back: str,
+    wordings: Sequence[str],
     critical: Sequence[Critical],
 ) -> bool:
     state, asked = ctx.userdata, exchange.question
@@ -129,11 +135,11 @@ def _is_agreed(
     if not _says_all(state, asked, critical):
         return False
     moments = [value for value in critical if isinstance(value, Moment)]
-    if moments and says_another(moments, asked, _complete(state, read_back, critical)):
+    if moments and says_another(moments, asked, " ".join(wordings)):
         return False
     if critical and not _is_used(ctx, exchange):
         return True
-    return _is_about(ctx, exchange, read_back)
+    return _is_about(ctx, exchange, wordings)
 
 
 def _is_used(ctx: RunContext[CallState], exchange: _Exchange) -> bool:
@@ -144,18 +150,21 @@ def _is_used(ctx: RunContext[CallState], exchange: _Exchange) -> bool:
     )
 
 
-def _is_about(ctx: RunContext[CallState], exchange: _Exchange, read_back: str) -> bool:
-    """Return whether a question was about what is to be done: it has most words of `read_back`.
+def _is_about(ctx: RunContext[CallState], exchange: _Exchange, wordings: Sequence[str]) -> bool:
+    """Return whether a question was about what is to be done: most words of one wording are in it.
 
-    Who speaks another language has other words, and says at least as much, after they were told to.
+    What is written in one language only is said in others in words that cannot be known: there, it
+    has to say as much, after the agent was told to.
     """
-    wanted, words = _weighty(read_back), _weighty(exchange.question)
-    if len(wanted & words) >= _MOST * len(wanted):
+    words = _weighty(exchange.question)
+    wanted = [_weighty(wording) for wording in wordings]
+    if any(len(each & words) >= _MOST * len(each) for each in wanted):
         return True
     return (
-        any(not tag.startswith("en") for tag in ctx.userdata.business.languages)
+        len(wordings) == 1
+        and any(not tag.startswith("en") for tag in ctx.userdata.business.languages)
         and len(_ENGLISH.intersection(plain_words(exchange.question))) < _ENGLISH_FROM
-        and len(words) >= max(_FEWEST, len(wanted) / 2)
+        and len(words) >= max(_FEWEST, len(wanted[0]) / 2)
         and _was_told_to(ctx, exchange)
     )
 

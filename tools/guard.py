@@ -16,6 +16,7 @@ from thirdring.errors import ToolRefused
 from thirdring.raw_tools import GUARDED
 from thirdring.state import CallState
 from tools.arguments import RAW, arguments_for
+from tools.confirming import release
 from tools.filler import filled
 from tools.schemas import must_fit
 
@@ -99,6 +100,7 @@ async def _guarded_call(
             return _bounded(await body(ctx, **arguments))
     except ToolRefused as refusal:
         state.refused.add(ctx.function_call.call_id)
+        release(state, ctx.function_call.call_id)
         raise ToolError(_bounded(str(refusal))) from refusal
     except (ToolError, StopResponse):
         raise

@@ -11,9 +11,27 @@ import phonenumbers
 
 from tools.plain_words import folded, listed_words, plain_words
 from tools.spoken import spoken_moment
-from tools.spoken_dates import day_and_month, is_weekday, times_of
+from tools.spoken_dates import (
+    Time,
+    dates_of,
+    day_and_month,
+    day_of_weekday,
+    is_weekday,
+    times_of,
+    weekdays_of,
+)
 
-__all__ = ["Critical", "Email", "Moment", "Name", "Phone", "Words", "said", "spoken"]
+__all__ = [
+    "Critical",
+    "Email",
+    "Moment",
+    "Name",
+    "Phone",
+    "Words",
+    "said",
+    "says_another",
+    "spoken",
+]
 
 
 @dataclass(frozen=True)
@@ -178,27 +196,58 @@ def _says_email(address: str, text: str) -> bool:
 # Days and times
 
 
+def says_another(moments: Sequence[Moment], text: str, read_back: str) -> bool:
+    """Return whether `text` says a day or a time besides these, so that a yes may be to either.
+
+    When something ends is no other time for it.
+
+    Args:
+        read_back: What is said here may be said there.
+    """
+    words, known = plain_words(text), plain_words(read_back)
+    times = set(times_of(read_back))
+    return (
+        any(
+            time not in times and not any(_is_time(time, moment.at) for moment in moments)
+            for time in times_of(text, ends=False)
+        )
+        or not all(
+            days & (day_and_month(known) | {(one.at.day, one.at.month) for one in moments})
+            for days in dates_of(words)
+        )
+        or not weekdays_of(words) <= weekdays_of(known) | {one.at.weekday() for one in moments}
+    )
+
+
 def _says_day(at: datetime, text: str, today: date) -> bool:
     words = plain_words(text)
     named = day_and_month(words)
     if named:
         return (at.day, at.month) in named
     ahead = (at.date() - today).days
+    if (day := day_of_weekday(words, at.weekday())) is not None:
+        # The same weekday has the same number again after four weeks at the soonest.
+        return day == at.day and 0 <= ahead < _FOUR_WEEKS
     if ahead in (0, 1) and ("today", "tomorrow")[ahead] in words:
         return True
     # Without a date a weekday is the next one.
     return 0 <= ahead <= 7 and any(is_weekday(word, at.weekday()) for word in words)
 
 
+_FOUR_WEEKS = 28
+
+
 def _says_time(at: datetime, text: str) -> bool:
-    for hour, minute, meridiem in times_of(text):
-        if minute != at.minute:
-            continue
-        if meridiem is None and hour in (at.hour, at.hour % 12 or 12):
-            return True
-        if meridiem is not None and hour % 12 + 12 * (meridiem == "pm") == at.hour:
-            return True
-    return False
+    return any(_is_time(time, at) for time in times_of(text))
+
+
+def _is_time(time: Time, at: datetime) -> bool:
+    hour, minute, meridiem = time
+    if minute != at.minute:
+        return False
+    if meridiem is None:
+        return hour in (at.hour, at.hour % 12 or 12)
+    return hour % 12 + 12 * (meridiem == "pm") == at.hour
 
 
 # Words

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 
 from tools.plain_words import folded, listed_words, plain_words
 
-__all__ = ["day_and_month", "is_weekday", "times_of"]
+__all__ = [
+    "Time",
+    "dates_of",
+    "day_and_month",
+    "day_of_weekday",
+    "is_weekday",
+    "times_of",
+    "weekdays_of",
+]
 
 # By number from 0, in English, Spanish, French, German, Portuguese, Italian; without accents.
 _WEEKDAYS = (
@@ -37,6 +45,7 @@ _WEEKDAY = {word: number for number, words in enumerate(_WEEKDAYS) for word in w
 _MONTH = {word: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 
 _OF = frozenset(listed_words("of de do di le the"))
+_THE = frozenset(listed_words("the dia der le el il"))
 
 
 def is_weekday(word: str, number: int) -> bool:
@@ -44,20 +53,41 @@ def is_weekday(word: str, number: int) -> bool:
     return _WEEKDAY.get(word) == number
 
 
+def weekdays_of(words: Sequence[str]) -> set[int]:
+    """Return every weekday that plain words name, 0 for Monday."""
+    return {_WEEKDAY[word] for word in words if word in _WEEKDAY}
+
+
+def day_of_weekday(words: Sequence[str], number: int) -> int | None:
+    """Return the day of the month of a weekday, as in `Tuesday the 24th`; None without any."""
+    for at, word in enumerate(words[:-2]):
+        if is_weekday(word, number) and words[at + 1] in _THE and words[at + 2].isdigit():
+            return int(words[at + 2])
+    return None
+
+
 def day_and_month(words: Sequence[str]) -> set[tuple[int, int]]:
     """Return every day of a year that plain words name, as its day and its month."""
-    found = set()
+    return {day for days in dates_of(words) for day in days}
+
+
+def dates_of(words: Sequence[str]) -> Iterator[set[tuple[int, int]]]:
+    """Yield, for every month that plain words name, which days may be meant: a day and a month.
+
+    In `at 9, November 24` both numbers stand beside it.
+    """
     for at, word in enumerate(words):
         month = _MONTH.get(word)
         if month is None:
             continue
         after = [other for other in words[at + 1 : at + 3] if other not in _OF][:1]
         before = [other for other in words[max(at - 2, 0) : at] if other not in _OF][-1:]
-        for other in (*after, *before):
-            day = 2 if other == "second" else int(other) if other.isdigit() else 0
-            if 1 <= day <= 31:
-                found.add((day, month))
-    return found
+        days = {
+            2 if other == "second" else int(other) if other.isdigit() else 0
+            for other in (*after, *before)
+        }
+        if found := {(day, month) for day in days if 1 <= day <= 31}:
+            yield found
 
 
 _COLON = re.compile(r"\b(\d{1,2})[:.h](\d{2})\b(?: ?([ap])\.? ?m\b)?")
@@ -78,47 +108,58 @@ Time = tuple[int, int, str | None]
 """Hour, minute, and `am` or `pm` where it was said."""
 
 
-def times_of(text: str) -> Iterator[Time]:
-    """Yield every time of day that a text names."""
+def times_of(text: str, *, ends: bool = True) -> Iterator[Time]:
+    """Yield every time of day that a text names.
+
+    Args:
+        ends: With those at which something ends, as in `from two to three`.
+    """
     plain = folded(text)
     for match in _COLON.finditer(plain):
         meridiem = f"{match[3]}m" if match[3] else None
-        yield int(match[1]), int(match[2]), meridiem
-    words = plain_words(_COLON.sub(" ", plain))
-    for at, word in enumerate(words):
-        if word in _NAMED:
-            yield _NAMED[word], 0, "pm" if _NAMED[word] else "am"
-        yield from _relative(words, at)
-        if word.isdigit() and int(word) < 24:
-            yield from _absolute(words, at)
+        if ends or not _UNTIL.search(plain[: match.start()]):
+            yield int(match[1]), int(match[2]), meridiem
+    words, at = plain_words(_COLON.sub(" ", plain)), 0
+    while at < len(words):
+        found, taken = _time_at(words, at)
+        if found is not None and (ends or at == 0 or words[at - 1] not in _ENDS):
+            yield found
+        at += taken
 
 
-def _relative(words: Sequence[str], at: int) -> Iterator[Time]:
-    """Yield `half past nine`, `quarter to ten`, `halb zehn`."""
+def _time_at(words: Sequence[str], at: int) -> tuple[Time | None, int]:
+    """Return the time that begins here, and how many words it takes."""
+    if words[at] in _NAMED:
+        hour = _NAMED[words[at]]
+        return (hour, 0, "pm" if hour else "am"), 1
+    found, taken = _relative(words, at)
+    if found is None and words[at].isdigit() and int(words[at]) < 24:
+        found, taken = _absolute(words, at)
+    return found, taken
+
+
+def _relative(words: Sequence[str], at: int) -> tuple[Time | None, int]:
+    """Return `half past nine`, `quarter to ten`, `halb zehn`."""
     rest = list(words[at : at + 3])
-    if rest[:1] == ["halb"] and len(rest) > 1 and rest[1].isdigit():
-        yield (int(rest[1]) - 1) % 12 or 12, 30, None
-    if len(rest) < 3 or not rest[2].isdigit():
-        return
-    hour = int(rest[2])
-    meridiem = _meridiem(words, at + 3)
-    minute = {"half": 30, "quarter": 15, "viertel": 15}.get(rest[0])
-    if minute is None and rest[0].isdigit() and int(rest[0]) < 60:
-        minute = int(rest[0])
-    if minute is None:
-        return
+    if rest[0] == "halb" and len(rest) > 1 and rest[1].isdigit():
+        return ((int(rest[1]) - 1) % 12 or 12, 30, None), 2
+    minute = _PAST.get(rest[0]) if at == 0 or words[at - 1] not in _FROM else None
+    if minute is None or len(rest) < 3 or not rest[2].isdigit():
+        return None, 1
+    hour, meridiem = int(rest[2]), _meridiem(words, at + 3)
     if rest[1] in ("past", "after", "nach"):
-        yield hour, minute, meridiem
-    elif rest[1] in ("to", "before", "vor") and rest[0] != "half":
-        yield (hour - 1) % 12 or 12, 60 - minute, meridiem
+        return (hour, minute, meridiem), 3
+    if rest[1] in ("to", "before", "vor") and rest[0] != "half":
+        return ((hour - 1) % 12 or 12, 60 - minute, meridiem), 3
+    return None, 1
 
 
-def _absolute(words: Sequence[str], at: int) -> Iterator[Time]:
-    """Yield `9 AM`, `at nine`, `nine thirty`, `9 Uhr 30`, `las nueve y media`."""
+def _absolute(words: Sequence[str], at: int) -> tuple[Time | None, int]:
+    """Return `9 AM`, `at nine`, `nine thirty`, `9 Uhr 30`, `las nueve y media`."""
     hour, after = int(words[at]), at + 1
     before = words[at - 1] if at else ""
-    if before in _MONTH or before in ("past", "after"):
-        return
+    if before in _MONTH:
+        return None, 1
     named = before in _BEFORE
     if after < len(words) and words[after] in _HOURS - {"am", "pm"}:
         named, after = True, after + 1
@@ -128,9 +169,14 @@ def _absolute(words: Sequence[str], at: int) -> Iterator[Time]:
     follows_digit = after < len(words) and words[after].isdigit()
     is_one = named or meridiem is not None or (taken > 0 and not before.isdigit())
     if is_one and not follows_digit:
-        yield hour, minute, meridiem
+        return (hour, minute, meridiem), after - at
+    return None, 1
 
 
+_UNTIL = re.compile(r"(?:\b(?:to|until|till|bis|hasta)|[-\u2013]) ?$")
+_ENDS = frozenset(listed_words("to until till bis hasta"))
+_FROM = frozenset(listed_words("from between"))
+_PAST = {"half": 30, "quarter": 15, "viertel": 15} | {str(n): n for n in (5, 10, 20, 25)}
 _PARTS = {"media": 30, "demie": 30, "mezza": 30, "meia": 30, "mezzo": 30}
 _PARTS |= {"cuarto": 15, "quart": 15, "quarto": 15}
 
