@@ -50,6 +50,19 @@ class Agenda:
             lambda connection: taken(connection, self.business, span, call_id=self.call_id, now=now)
         )
 
+    async def has(self, span: Timed) -> bool:
+        """Return whether an appointment or an event of this call fills a span."""
+        one = "business = ? AND call_id = ? AND starts_at = ? AND ends_at = ?"
+        this = (self.business, self.call_id, to_text(span.starts_at), to_text(span.ends_at))
+        row = await self.store.read(
+            lambda connection: connection.execute(
+                f"SELECT 1 FROM appointments WHERE {one} UNION ALL SELECT 1 FROM events"  # noqa: S608
+                f" WHERE {one}",
+                (*this, *this),
+            ).fetchone()
+        )
+        return row is not None
+
     async def hold(self, span: Timed, *, now: datetime) -> bool:
         """Keep a span for this call, in place of what was kept for it before; False when taken."""
 

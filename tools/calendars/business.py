@@ -36,6 +36,7 @@ class BusinessCalendar:
     state: CallState
     outside: Calendar | None = None
     _half_made: dict[str, Entry] = field(default_factory=dict)
+    _putting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def agenda(self) -> Agenda:
@@ -68,12 +69,14 @@ class BusinessCalendar:
         """
         if self.outside is None:
             return await write()
-        self._half_made[entry.id] = entry
-        await self.outside.add(entry)
-        written = await write()
-        if written is not None:
-            del self._half_made[entry.id]
-        return written
+        # A model may ask twice at once.
+        async with self._putting:
+            self._half_made[entry.id] = entry
+            await self.outside.add(entry)
+            written = await write()
+            if written is not None:
+                del self._half_made[entry.id]
+            return written
 
     async def undo(self) -> None:
         """Take out of the outside calendar what our store knows nothing of."""
@@ -81,8 +84,10 @@ class BusinessCalendar:
             assert self.outside is not None
             try:
                 async with asyncio.timeout(_UNDOING_SECONDS):
-                    await self.outside.remove(entry.id)
-            except (CalendarError, TimeoutError) as error:
+                    # A tool whose time was up may have written it all the same.
+                    if not await self.agenda.has(entry):
+                        await self.outside.remove(entry.id)
+            except (CalendarError, StoreError, TimeoutError) as error:
                 logger.warning(
                     "call %s: the calendar may show %s, which was not booked: %s",
                     self.state.leg.call_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
@@ -60,11 +61,8 @@ class CalDavCalendar:
         if answer.status != 207:
             raise answer.unexpected()
         try:
-            return [
-                busy
-                for text in _calendar_data(answer.body)
-                for busy in _busy(text, span, self._zone)
-            ]
+            # Of a full calendar it takes longer than a packet of sound may be late.
+            return await asyncio.to_thread(_all_busy, answer.body, span, self._zone)
         except (ValueError, KeyError, ElementTree.ParseError) as error:
             raise CalendarError(f"the calendar cannot be understood: {error}") from error
 
@@ -102,6 +100,10 @@ def _calendar_data(body: bytes) -> Iterator[str]:
     for found in root.iterfind(_DATA):
         if found.text:
             yield found.text
+
+
+def _all_busy(body: bytes, span: Timed, zone: ZoneInfo) -> list[Span]:
+    return [busy for text in _calendar_data(body) for busy in _busy(text, span, zone)]
 
 
 def _busy(text: str, span: Timed, zone: ZoneInfo) -> Iterator[Span]:

@@ -40,9 +40,13 @@ async def exchange(
     received = bytearray()
     # The path may name a person.
     host = urlsplit(url).hostname
+    # What is compressed could be a thousand times of what came.
+    plainly = {**headers, "accept-encoding": "identity"}
     try:
-        async with client.sending(method, url, body, headers) as response:
-            async for chunk in response.aiter_bytes():
+        async with client.sending(method, url, body, plainly) as response:
+            if response.headers.get("content-encoding", "identity").lower() != "identity":
+                raise CalendarError(f"{host} compresses, though asked not to")
+            async for chunk in response.aiter_raw():
                 received += chunk
                 if len(received) > _LONGEST_ANSWER:
                     raise CalendarError(f"{host} answered with too much")

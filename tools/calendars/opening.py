@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import httpx
 
 from thirdring.errors import CalendarError
-from thirdring.guarded_http import GuardedClient
+from thirdring.guarded_http import GuardedClient, authorities
 from thirdring.state import CallState
 from tools.calendars.calendar import Calendar
 
@@ -51,7 +51,7 @@ def _outside(state: CallState, client: GuardedClient) -> Calendar:
 
 async def open_client(state: CallState) -> GuardedClient:
     """Return what reaches the calendars of this call's business, and nothing that it must not."""
-    # Reading the authorities takes as long as a packet of sound.
-    tls = await asyncio.to_thread(httpx.create_ssl_context)
+    # Reading the authorities takes as long as a packet of sound, the first time.
+    tls = await asyncio.to_thread(authorities)
     limits = httpx.Limits(max_connections=4)
     return GuardedClient(state.allowed_receivers, limits=limits, timeout=_SECONDS, tls=tls)

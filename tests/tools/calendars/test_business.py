@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from tests.samples import LOOPBACK, business
 from thirdring.outside_settings import CalDavSettings, CalendarSettings
 from thirdring.store import Store
 from thirdring.store.appointments import AppointmentBook
-from thirdring.store.events import EventBook
+from thirdring.store.events import Event, EventBook
 from thirdring.store.sqlite import SqliteStore
 from tools.appointments import book_appointment, find_slots
 from tools.calendar import add_event, check_calendar
@@ -137,6 +138,41 @@ async def test_what_only_half_came_about_is_undone_with_the_call(
         await _fail_to_write(call, server)
         assert len(server.entries()) == 1
     assert server.entries() == []
+
+
+async def test_what_came_about_after_all_is_not_undone(store: Store, server: CalDavServer) -> None:
+    """A tool whose time was up may have written it: it stands in both."""
+    async with calling(store, TOOLS) as call:
+        _keep_elsewhere(call, server.settings)
+        calendar = await calendar_of(call.state)
+        entry = Entry("abcdefgh", "Meeting", *_monday_at_ten())
+        event = Event(
+            entry.id, entry.title, entry.starts_at, entry.ends_at, None, None, "call-1", "key"
+        )
+
+        async def write() -> None:
+            await EventBook(store, business().slug).add(event, now=call.clock.now())
+            raise TimeoutError
+
+        with pytest.raises(TimeoutError):
+            await calendar.put(entry, write)
+    assert len(server.entries()) == 1
+
+
+async def test_asked_for_twice_at_once_it_is_put_once(store: Store, server: CalDavServer) -> None:
+    """Both hear the same."""
+    async with calling(store, TOOLS) as call:
+        _keep_elsewhere(call, server.settings)
+        calendar = await calendar_of(call.state)
+        entry = Entry("abcdefgh", "Meeting", *_monday_at_ten())
+
+        async def write() -> str:
+            await asyncio.sleep(0)
+            return "written"
+
+        both = await asyncio.gather(*(calendar.put(entry, write) for _ in range(2)))
+    assert both == ["written", "written"]
+    assert len(server.entries()) == 1
 
 
 async def test_what_only_half_came_about_is_completed_by_a_retry(

@@ -189,6 +189,7 @@ def answer(body: bytes, status: str = "207 Multi-Status") -> bytes:
         (answer(b"<x"), "cannot be understood"),
         (answer(b"", "302 Found"), "answered 302"),
         (answer(b"x" * (5 * 1024 * 1024)), "answered with too much"),
+        (answer(b"", "207 Multi-Status\r\nContent-Encoding: gzip"), "compresses"),
         (
             answer(
                 b'<m xmlns="urn:ietf:params:xml:ns:caldav"><calendar-data>BEGIN:VCALENDAR\n'
@@ -197,7 +198,7 @@ def answer(body: bytes, status: str = "207 Multi-Status") -> bytes:
             "cannot be understood",
         ),
     ],
-    ids=["entities", "no xml", "redirect", "too much", "no date"],
+    ids=["entities", "no xml", "redirect", "too much", "packed", "no date"],
 )
 async def test_an_odd_answer_is_an_error(client: GuardedClient, said: bytes, what: str) -> None:
     """Not an expanded entity, a followed redirect, or a full memory."""
