@@ -17,7 +17,12 @@ from thirdring.yaml_document import YamlPath
 
 __all__ = ["Surroundings", "check_outside", "missing_extras"]
 
-_PACKAGES: Final = {"calendar": "icalendar", "mcp": "mcp", "notify": "apprise"}
+_PACKAGES: Final = {
+    # Google's tokens are signed with the second; nothing else needs it.
+    "calendar": ("icalendar", "cryptography"),
+    "mcp": ("mcp",),
+    "notify": ("apprise",),
+}
 _OF_LANGUAGES: Final = "switch_language"
 _EXTRA: Final = "the extra {0}: uv sync --inexact --extra {0}"
 _ARGUMENT: Final = re.compile(r"\{([^{}]*)\}")
@@ -43,7 +48,11 @@ class Surroundings:
 
 def missing_extras() -> frozenset[str]:
     """Return the extras of this project that are not installed; looks at the disk."""
-    return frozenset(extra for extra, package in _PACKAGES.items() if find_spec(package) is None)
+    return frozenset(
+        extra
+        for extra, packages in _PACKAGES.items()
+        if any(find_spec(package) is None for package in packages)
+    )
 
 
 def check_outside(
@@ -188,10 +197,10 @@ def _check_calendar(
     caldav, google = _mapping(calendar.get("caldav")), _mapping(calendar.get("google"))
     if caldav and google:
         findings.key((*path, "google"), "is a second calendar", "caldav or google")
+    for kind, settings in (("caldav", caldav), ("google", google)):
+        if settings and "calendar" in missing:
+            findings.key((*path, kind), "needs what is not installed", _EXTRA.format("calendar"))
     if caldav:
-        if "calendar" in missing:
-            place = (*path, "caldav")
-            findings.key(place, "needs what is not installed", _EXTRA.format("calendar"))
         _check_url(findings, (*path, "caldav", "url"), caldav.get("url"), allowed)
         if isinstance(caldav.get("password"), str):
             _check_variable(findings, (*path, "caldav", "password"))

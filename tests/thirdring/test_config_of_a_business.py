@@ -141,6 +141,7 @@ def test_a_line_may_offer_tools_of_every_agent_of_its_workflow(tmp_path: Path) -
     ("package", "section", "extra"),
     [
         ("icalendar", "calendar.caldav", "calendar"),
+        ("cryptography", "calendar.google", "calendar"),
         ("mcp", "mcp_servers.docs", "mcp"),
         ("apprise", "staff['Anna Reyes'].notify[0]", "notify"),
     ],
@@ -154,7 +155,10 @@ def test_what_needs_a_package_says_how_to_get_it(
         "thirdring.config_outside_checks.find_spec",
         lambda name: None if name == package else there(name),
     )
-    (problem,) = problems(tmp_path, FULL)
+    caldav = 'caldav: {url: "https://cal.example/c/", username: anna, password: "${NAME}"}'
+    google = "google: {calendar: a@b.example, service_account: '${ACCOUNT}'}"
+    text = FULL.replace(caldav, google) if "google" in section else FULL
+    (problem,) = problems(tmp_path, text)
     assert problem.path == f"businesses.clinic.{section}"
     assert problem.expected == f"the extra {extra}: uv sync --inexact --extra {extra}"
 
