@@ -61,8 +61,12 @@ def graph(
     name: Annotated[str, typer.Argument(help="Of a workflow.")],
     *,
     form: Annotated[
-        Literal["mermaid", "svg"], typer.Option("--format", help="Text for Markdown, or a picture.")
-    ] = "mermaid",
+        Literal["mermaid", "svg"] | None,
+        typer.Option(
+            "--format",
+            help="Text for Markdown, or a picture; by default what the output's name ends with.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="A file instead of the standard output.")
     ] = None,
@@ -76,7 +80,8 @@ def graph(
     if name not in known:
         raise WrongUse(f"no workflow {name!r}; there are {', '.join(known)}")
     drawn = graph_of(known[name])
-    text = as_svg(drawn) if form == "svg" else as_mermaid(drawn)
+    named = "svg" if output is not None and output.suffix.lower() == ".svg" else "mermaid"
+    text = as_svg(drawn) if (form or named) == "svg" else as_mermaid(drawn)
     if output is None:
         typer.echo(text, nl=False)
         return

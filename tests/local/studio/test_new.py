@@ -59,6 +59,8 @@ def test_a_new_workflow_works_as_it_is(checkout: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
     drawn = ring(checkout, "graph", "lock_smith")
     assert 'a0["lock_smith"]:::agent' in drawn.stdout
+    assert ring(checkout, "graph", "lock_smith", "--output", "picture.svg").returncode == 0
+    assert (checkout / "picture.svg").read_text(encoding="utf-8").startswith("<svg")
     simulated = ring(checkout, "simulate", "lock_smith")
     assert simulated.returncode == 0, simulated.stdout + simulated.stderr
     assert "2 of 2 scenarios came out as expected." in simulated.stdout
