@@ -1,4 +1,4 @@
-"""Effects that happen in another system: never twice in a call, whatever a model repeats."""
+"""Effects in another system: not without a yes, and never twice in a call, whatever is repeated."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from livekit.agents import RunContext
+from pydantic import JsonValue
 
 from thirdring.errors import PhoneError, StoreError, ToolRefused
 from thirdring.state import CallState
 from thirdring.store.effects import once
+from tools.critical_arguments import confirmed
 from tools.guard import effect_key
 
 __all__ = ["NotDone", "loggable", "once_elsewhere"]
@@ -36,14 +38,17 @@ class _Attempt:
     """One effect of a call.
 
     Attributes:
+        key: Of the tool call that tried it first; the same for each try.
         result: What came of it; None while that is not known.
         begun: Something may have been done.
+        refusal: What was heard there; not even a refusal says that nothing was done.
     """
 
-    key: str
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    key: str | None = None
     result: str | None = None
     begun: bool = False
+    refusal: str = _UNKNOWN
 
 
 @dataclass
@@ -65,37 +70,43 @@ def loggable(error: Exception) -> str:
 
 async def once_elsewhere(
     ctx: RunContext[CallState],
-    arguments: Mapping[str, object],
+    arguments: Mapping[str, JsonValue],
     send: Callable[[str], Awaitable[str]],
 ) -> str:
-    """Return what `send` returned for this tool and these arguments, in this call.
+    """Return what `send` returned for this tool and these arguments, once the caller has agreed.
 
     Args:
         send: Gets the key of the effect. It raises `NotDone` when nothing was done; after any other
-            exception that is not known, and nothing is sent again.
+            exception that is not known, and nothing is sent again. The model hears why from a
+            `ToolRefused`, each time that it asks.
 
     Raises:
-        ToolRefused: It was not done, or it is not known whether it was.
+        ToolRefused: They have not agreed, it was not done, or it is not known whether it was.
     """
     state, tool = ctx.userdata, ctx.function_call.name
     attempts = await state.port(_Attempts, _none_yet)
     what = json.dumps([tool, arguments], sort_keys=True, default=str)
-    attempt = attempts.known.setdefault(what, _Attempt(effect_key(ctx)))
+    attempt = attempts.known.setdefault(what, _Attempt())
     async with attempt.lock:
         if attempt.result is not None:
             return attempt.result
         if attempt.begun:
-            raise ToolRefused(_UNKNOWN)
-        attempt.begun = True
+            raise ToolRefused(attempt.refusal)
+        await confirmed(ctx, arguments)
+        attempt.begun, key = True, attempt.key or effect_key(ctx)
+        attempt.key = key
         try:
-            attempt.result = await send(attempt.key)
+            attempt.result = await send(key)
         except NotDone as error:
             attempt.begun = False
             raise ToolRefused(str(error)) from error
+        except ToolRefused as error:
+            attempt.refusal = str(error)
+            raise
         except Exception as error:
             logger.warning("call %s: %s: %s", state.leg.call_id, tool, loggable(error))
             raise ToolRefused(_UNKNOWN) from error
-    await _note(state, attempt.key, tool, attempt.result)
+    await _note(state, key, tool, attempt.result)
     return attempt.result
 
 

@@ -20,7 +20,6 @@ from thirdring.errors import EgressRefused, ToolRefused
 from thirdring.guarded_http import GuardedClient, authorities
 from thirdring.outside_settings import HttpTool
 from thirdring.state import CallState
-from tools.critical_arguments import confirmed
 from tools.elsewhere import NotDone, loggable, once_elsewhere
 from tools.guard import guarded
 from tools.http_answers import AWAY, Unreadable, heard
@@ -83,7 +82,6 @@ async def _answer(
 ) -> str:
     request = request_of(declared, arguments)
     if declared.effect:
-        await confirmed(ctx, arguments)
 
         async def send(key: str) -> str:
             return await _exchange(ctx.userdata, declared, request_of(declared, arguments, key=key))

@@ -27,8 +27,7 @@ from thirdring.errors import ToolRefused
 from thirdring.outside_settings import McpServer
 from thirdring.prompts import plain
 from thirdring.state import CallState
-from tools.critical_arguments import confirmed
-from tools.elsewhere import NotDone, once_elsewhere
+from tools.elsewhere import once_elsewhere
 from tools.guard import as_data, guarded
 from tools.http_answers import AWAY, redacted
 from tools.mcp_transport import open_transport
@@ -153,11 +152,8 @@ def _tool(server: McpServer, client: Client, tool: mcp_types.Tool) -> RawFunctio
 
         try:
             if changes:
-                await confirmed(ctx, raw_arguments)
                 return await once_elsewhere(ctx, raw_arguments, send)
             return await send("")
-        except NotDone as error:
-            raise ToolRefused(str(error)) from error
         except (MCPError, TimeoutError) as error:
             call_id = ctx.userdata.leg.call_id
             logger.warning("call %s: %s: %s", call_id, tool.name, _reason(error))
@@ -210,7 +206,8 @@ async def _called(
     result = await client.call_tool(name, dict(arguments))
     text = redacted(_text(result.content), server.headers.values())
     if result.is_error:
-        raise NotDone(f"The tool reports an error: {as_data(text[:500])}")
+        # Of a tool with effects this may be one that it had half done.
+        raise ToolRefused(f"The tool reports an error: {as_data(text[:500])}")
     return as_data(text) if text else "Done. The tool said nothing more."
 
 

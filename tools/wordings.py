@@ -45,10 +45,10 @@ FORGET: Final = {
 
 
 def wordings(phrases: Mapping[str, str], business: Business, rest: str = "") -> tuple[str, ...]:
-    """Return a phrase in each language of a business that has it, else in English.
+    """Return a phrase in the languages of a business, and in English.
 
     Args:
         rest: What follows it in every language: the words of the caller.
     """
-    found = [phrases[code] for code in codes(business.languages) if code in phrases]
-    return tuple(f"{phrase}{rest}" for phrase in found or [phrases["en"]])
+    found = [code for code in (*codes(business.languages), "en") if code in phrases]
+    return tuple(f"{phrases[code]}{rest}" for code in dict.fromkeys(found))

@@ -72,6 +72,8 @@ class Shop:
             """Cancel an order."""
             del phone
             self.calls.append(("cancel_order", order))
+            if order == "broken":
+                raise ToolError("it is cancelled, and the mail about it was not sent")
             return "Cancelled."
 
         @server.tool(name="drop tables")

@@ -24,9 +24,12 @@ class Call:
 
 
 class ScriptedLLM(llm.LLM[Any]):
-    """Takes one step of its script each time it is asked; says "Ok." at its end."""
+    """Takes one step of its script each time it is asked; says "Ok." at its end.
 
-    def __init__(self, *script: Call | str) -> None:
+    Several calls in one step are made at once.
+    """
+
+    def __init__(self, *script: Call | tuple[Call, ...] | str) -> None:
         super().__init__()
         self.script = deque(script)
         self.tools: list[llm.Tool] = []
@@ -52,7 +55,7 @@ class _Stream(llm.LLMStream):
     def __init__(
         self,
         model: ScriptedLLM,
-        step: Call | str,
+        step: Call | tuple[Call, ...] | str,
         chat_ctx: llm.ChatContext,
         tools: list[llm.Tool],
         conn_options: APIConnectOptions,
@@ -67,10 +70,13 @@ class _Stream(llm.LLMStream):
     def _delta(self) -> llm.ChoiceDelta:
         if isinstance(self._step, str):
             return llm.ChoiceDelta(role="assistant", content=self._step)
-        given = self._step.arguments
-        call = llm.FunctionToolCall(
-            name=self._step.name,
-            arguments=given if isinstance(given, str) else json.dumps(given),
-            call_id=self._step.id or f"fc{self._number}",
-        )
-        return llm.ChoiceDelta(role="assistant", tool_calls=[call])
+        steps = self._step if isinstance(self._step, tuple) else (self._step,)
+        calls = [
+            llm.FunctionToolCall(
+                name=step.name,
+                arguments=given if isinstance(given := step.arguments, str) else json.dumps(given),
+                call_id=step.id or f"fc{self._number}",
+            )
+            for step in steps
+        ]
+        return llm.ChoiceDelta(role="assistant", tool_calls=calls)

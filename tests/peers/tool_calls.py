@@ -34,15 +34,19 @@ class Conversation:
 
     async def use(self, tool: str, /, tool_call: str | None = None, **arguments: object) -> str:
         """Return the tool's result; a refusal begins with `REFUSED: `."""
+        (heard,) = await self.use_at_once(Call(tool, arguments, tool_call))
+        return heard
+
+    async def use_at_once(self, *calls: Call) -> list[str]:
+        """Return the results of tool calls that the model makes in one turn."""
         model = self._session.llm
         assert isinstance(model, ScriptedLLM)
-        model.script.append(Call(tool, arguments, tool_call))
+        model.script.append(calls)
         async with asyncio.timeout(20):
             result: RunResult[object] = await self._session.run(user_input="...")
-        outputs = [event for event in result.events if event.type == "function_call_output"]
-        assert len(outputs) == 1
-        item = outputs[0].item
-        return f"REFUSED: {item.output}" if item.is_error else item.output
+        outputs = [event.item for event in result.events if event.type == "function_call_output"]
+        assert len(outputs) == len(calls)
+        return [f"REFUSED: {item.output}" if item.is_error else item.output for item in outputs]
 
     def hear(self, role: Role, text: str) -> None:
         """Let somebody have said something."""
@@ -54,9 +58,13 @@ class Conversation:
         first = await self.use(tool, tool_call, **arguments)
         if not first.startswith("REFUSED: Not done yet. Read this back"):
             return first
-        self.hear(Role.AGENT, first.split(": ", 2)[2].split(". When they agree")[0] + "?")
-        self.hear(Role.CALLER, "Yes, that's right.")
+        self.read_back(first)
         return await self.use(tool, tool_call, **arguments)
+
+    def read_back(self, refusal: str) -> None:
+        """Let the agent have read back what a refusal says, and the caller have agreed."""
+        self.hear(Role.AGENT, refusal.split(": ", 2)[2].partition(". When they agree")[0] + "?")
+        self.hear(Role.CALLER, "Yes, that's right.")
 
     async def offered(self, day: str) -> list[str]:
         """Return the ids of the slots that are offered on a day."""

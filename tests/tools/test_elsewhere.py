@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.peers.declared_tools import TEXT, declared, having, text_answer
 from tests.peers.endpoint import serving
 from tests.peers.raw_server import answering
+from tests.peers.scripted_llm import Call
 from thirdring.outside_settings import HttpArgument
 from thirdring.store import Store
 from thirdring.store.sqlite import SqliteStore
@@ -69,6 +71,32 @@ async def test_an_effect_is_done_once(store: Store) -> None:
             first = await call.agreed("cancel_order", None, **WANTED)
             again = [await call.agreed("cancel_order", None, **WANTED) for _ in range(5)]
     assert set(again) == {first}
+    assert len(endpoint.arrivals) == 1
+
+
+async def test_an_effect_that_is_asked_for_twice_at_once_is_done_once(store: Store) -> None:
+    """While the first is under way the others wait for its result."""
+    there, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        there.set()
+        await may_answer.wait()
+        return web.Response(text='"one"', content_type="application/json")
+
+    async with (
+        serving(slow, text_answer('"two"')) as endpoint,
+        having(store, declared(endpoint.url, **EFFECT)) as call,
+    ):
+        call.read_back(await call.use("cancel_order", None, **WANTED))
+        calls = [Call("cancel_order", dict(WANTED), f"fc_{number}") for number in range(3)]
+        asked = asyncio.create_task(call.use_at_once(*calls))
+        await there.wait()
+        while call.state.tool_calls < 1 + len(calls):  # noqa: ASYNC110 - it cannot be told
+            await asyncio.sleep(0)
+        may_answer.set()
+        heard = await asked
+    assert len(set(heard)) == 1
+    assert "one" in heard[0]
     assert len(endpoint.arrivals) == 1
 
 

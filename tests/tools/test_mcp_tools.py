@@ -159,6 +159,19 @@ async def test_a_tool_that_may_change_something_needs_a_yes(state: CallState) ->
     assert there.calls == [("cancel_order", "17")]
 
 
+async def test_an_error_of_a_tool_with_effects_is_told_and_not_repeated(state: CallState) -> None:
+    """Half of it may have been done."""
+    async with shop() as there:
+        tools = await tools_of(state, server(there.url, "cancel_order"))
+        async with talking(state, *tools.values()) as call:
+            order = {"order": "broken", "phone": "202 555 0182"}
+            heard = [await call.agreed("cancel_order", None, **order) for _ in range(3)]
+        await state.resources.aclose()
+    assert len(set(heard)) == 1
+    assert "the mail about it was not sent" in heard[0]
+    assert there.calls == [("cancel_order", "broken")]
+
+
 async def test_an_error_of_a_tool_is_told_without_secrets(
     state: CallState, caplog: pytest.LogCaptureFixture
 ) -> None:

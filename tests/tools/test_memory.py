@@ -73,6 +73,9 @@ async def test_nobody_is_forgotten_by_a_yes_to_something_else(
     call.hear(Role.CALLER, "Sí.")
     refused = await call.use("forget_caller")
     assert "se borra todo lo que se recuerda de usted" in refused
+    call.hear(Role.AGENT, "¿Quiere que le diga también a qué hora abrimos mañana por la mañana?")
+    call.hear(Role.CALLER, "Sí.")
+    assert (await call.use("forget_caller")).startswith("REFUSED: Not done yet.")
     assert len(await known(store)) == 1
     assert (await call.agreed("forget_caller")).startswith("Everything is forgotten")
     assert await known(store) == []
