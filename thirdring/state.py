@@ -47,8 +47,8 @@ class CallState:
         roles: Which models the call has besides its main one.
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
-        agreements: Which tool call a yes of the caller has led to, by the id of that turn and the
-            name of the tool.
+        agreements: Which effect of which tool call a yes of the caller has led to, by the id of
+            that turn and the name of the tool.
         read_backs: The turns that there were when a tool was refused for want of a yes, by its
             name.
         refused: Ids of tool calls to which a rule said no.
@@ -72,7 +72,7 @@ class CallState:
     keypad: Keypad | None = None
     roles: Roles = field(default_factory=Roles)
     offered: dict[str, Slot] = field(default_factory=dict)
-    agreements: dict[tuple[str, str], str] = field(default_factory=dict)
+    agreements: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     read_backs: dict[str, frozenset[str]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     tool_calls: int = 0

@@ -72,7 +72,10 @@ def _text(turns: Sequence[Turn]) -> str:
 
 
 async def require_confirmed(
-    ctx: RunContext[CallState], read_back: str | Sequence[str], *critical: Critical
+    ctx: RunContext[CallState],
+    read_back: str | Sequence[str],
+    *critical: Critical,
+    effect: str | None = None,
 ) -> None:
     """Return when the caller has heard every value and agreed; say what to read back otherwise.
 
@@ -81,6 +84,7 @@ async def require_confirmed(
         read_back: A sentence that holds them all, as in `an appointment on Tuesday, November 24 at
             9 AM for Jane Doe`; a value that is not in it is added. Several are the same in several
             languages (see `tools.wordings`).
+        effect: What the effect is known by where it is done once; by default the tool call.
 
     Raises:
         ToolRefused: They have not agreed yet; nothing may be done.
@@ -95,7 +99,7 @@ async def require_confirmed(
         and exchange is not None
         and _is_agreed(ctx, exchange, wordings, critical)
     ):
-        _use(ctx, exchange, complete)
+        _use(ctx, exchange, complete, effect or call.call_id)
         return
     state.read_backs[call.name] = frozenset(turn.id for turn in state.conversation.turns)
     raise ToolRefused(
@@ -106,17 +110,18 @@ async def require_confirmed(
 
 def release(state: CallState, tool_call: str) -> None:
     """Let an agreement be used again: what it was used for was not done."""
-    for use in [use for use, by in state.agreements.items() if by == tool_call]:
+    for use in [use for use, (_, by) in state.agreements.items() if by == tool_call]:
         del state.agreements[use]
 
 
-def _use(ctx: RunContext[CallState], exchange: _Exchange, read_back: str) -> None:
+def _use(ctx: RunContext[CallState], exchange: _Exchange, read_back: str, effect: str) -> None:
     """Let one yes lead to one effect of a tool at most.
 
     Without an `await` since it was looked at: tools run side by side.
     """
     call, answer = ctx.function_call, exchange.answer[-1].id
-    if ctx.userdata.agreements.setdefault((answer, call.name), call.call_id) != call.call_id:
+    used = ctx.userdata.agreements.setdefault((answer, call.name), (effect, call.call_id))
+    if used[0] != effect:
         raise ToolRefused(
             f"{call.name} was done when the caller agreed, and nothing is done twice. Only if they"
             f" want another, read this back and ask whether it is right: {read_back}."
@@ -158,7 +163,7 @@ def _is_about(ctx: RunContext[CallState], exchange: _Exchange, wordings: Sequenc
     """
     words = _weighty(exchange.question)
     wanted = [_weighty(wording) for wording in wordings]
-    if any(len(each & words) >= _MOST * len(each) for each in wanted):
+    if any(each and len(each & words) >= _MOST * len(each) for each in wanted):
         return True
     return (
         len(wordings) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -42,7 +43,10 @@ async def confirmed(ctx: RunContext[CallState], arguments: Mapping[str, JsonValu
     ]
     what = ctx.function_call.name.replace("_", " ")
     read_back = f"{what}: {', '.join(said)}" if said else what
-    await require_confirmed(ctx, read_back, *(one for one in found if one is not None))
+    # Sent again with the same arguments, it is not done again: see `tools.elsewhere`.
+    effect = json.dumps(arguments, sort_keys=True)
+    spoken_ones = (one for one in found if one is not None)
+    await require_confirmed(ctx, read_back, *spoken_ones, effect=effect)
 
 
 def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:

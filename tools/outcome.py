@@ -48,10 +48,6 @@ def noting(
     async def note(ctx: RunContext[CallState], raw_arguments: Told) -> str:
         state = ctx.userdata
         told: Told = {key: value for key, value in raw_arguments.items() if value is not None}
-        unknown = sorted(told.keys() - set(fields))
-        if unknown:
-            what = f"There is no {unknown[0][:40]!r} to note, only {', '.join(fields)}."
-            raise ToolRefused(what)
         if not told:
             raise ToolRefused("Nothing was given to note.")
         noted = state.outcome.fill(**(told if amend is None else amend(state, told)))

@@ -199,17 +199,18 @@ def _says_email(address: str, text: str) -> bool:
 def says_another(moments: Sequence[Moment], text: str, read_back: str) -> bool:
     """Return whether `text` says a day or a time besides these, so that a yes may be to either.
 
-    When something ends is no other time for it.
+    When something ends is no other time for it, and a number after "at" may be that of a house.
 
     Args:
         read_back: What is said here may be said there.
     """
     words, known = plain_words(text), plain_words(read_back)
     times = set(times_of(read_back))
+    sure = [time for time in times_of(text, ends=False) if time[1] or time[2]]
     return (
         any(
             time not in times and not any(_is_time(time, moment.at) for moment in moments)
-            for time in times_of(text, ends=False)
+            for time in (*sure, *_alternatives(words))
         )
         or not all(
             days & (day_and_month(known) | {(one.at.day, one.at.month) for one in moments})
@@ -217,6 +218,14 @@ def says_another(moments: Sequence[Moment], text: str, read_back: str) -> bool:
         )
         or not weekdays_of(words) <= weekdays_of(known) | {one.at.weekday() for one in moments}
     )
+
+
+def _alternatives(words: Sequence[str]) -> Iterator[Time]:
+    """Yield both hours of `at nine or ten` and of `at nine or on Tuesday at ten`."""
+    for at, word in enumerate(words):
+        if word == "or" and at >= 2 and words[at - 2] == "at":
+            hours = [words[at - 1], *words[at + 1 : at + 2]]
+            yield from ((int(hour), 0, None) for hour in hours if hour.isdigit())
 
 
 def _says_day(at: datetime, text: str, today: date) -> bool:

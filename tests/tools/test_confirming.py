@@ -206,6 +206,7 @@ MARY = "That's Tuesday the 24th at nine in the morning for Mary Jones at 202-555
         MARY,
         "So, Mary Jones, 202-555-0199, on Tuesday from nine to ten. Does that sound right?",
         "Let me read that back: Tuesday, Nov. 24th, 9:00 AM, Mary Jones, (202) 555-0199. Okay?",
+        "Mary Jones, 202-555-0199, at 12 Oak Street, on Tuesday at nine, is that right?",
         "Alright Mary Jones, I have you down for November 24 at 9, phone 2025550199. All good?",
     ],
 )
@@ -224,6 +225,7 @@ async def test_a_read_back_in_other_words_counts(call: Conversation, said: str) 
         "November 25 or",
         "Wednesday at nine, or",
         "9:30 or",
+        "On Tuesday at nine or ten, so",
     ],
 )
 async def test_a_yes_to_two_times_is_to_neither(call: Conversation, other: str) -> None:

@@ -86,8 +86,8 @@ async def test_a_number_is_kept_as_it_can_be_dialled(call: Conversation) -> None
     [
         ({"phone": "555"}, "That phone number is not complete"),
         ({"name": "?!"}, "The name is missing"),
-        ({"confirmed": True}, "There is no 'confirmed' to note"),
-        ({"reference": "RC-1"}, "There is no 'reference' to note"),
+        ({"confirmed": True}, "There is no argument confirmed"),
+        ({"reference": "RC-1"}, "There is no argument reference"),
         ({"service": "x" * 300}, "service: String should have at most 200"),
     ],
 )
