@@ -24,6 +24,10 @@ from thirdring.journal import Ended
 _ROOT = Path(__file__).parents[1]
 
 
+def _take_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _start(*arguments: str, environ: Mapping[str, str], terminal: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "agent.py", *arguments],
@@ -32,6 +36,8 @@ def _start(*arguments: str, environ: Mapping[str, str], terminal: int) -> subpro
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
+        # A shell that starts the tests in the background has them ignore Ctrl-C, and so would this.
+        preexec_fn=_take_interrupts,  # noqa: PLW1509 - no thread of ours holds a lock for signals
     )
 
 

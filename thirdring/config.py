@@ -48,16 +48,21 @@ def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str,
         ConfigError: Everything that is wrong with the files, in their order.
     """
     with _collecting_no_garbage():
-        document = read(path, expected="`version: 1`, `businesses:` and the rest")
-        findings = Findings(document)
-        _put_variables_in(document, findings, environ)
-        file = _validated(document, findings)
-        # What the files demand of each other cannot be said where one of them is missing.
-        if not document.incomplete:
-            check(findings, workflows)
-        findings.raise_any()
-        assert file is not None
-        return file.settings()
+        return _checked(path, workflows, environ)
+
+
+def _checked(path: Path, workflows: Mapping[str, Workflow], environ: Mapping[str, str]) -> Settings:
+    # On its own: what it has read is given back before the collector walks again.
+    document = read(path, expected="`version: 1`, `businesses:` and the rest")
+    findings = Findings(document)
+    _put_variables_in(document, findings, environ)
+    file = _validated(document, findings)
+    # What the files demand of each other cannot be said where one of them is missing.
+    if not document.incomplete:
+        check(findings, workflows)
+    findings.raise_any()
+    assert file is not None
+    return file.settings()
 
 
 def warnings(settings: Settings, today: date, home: Home) -> list[str]:

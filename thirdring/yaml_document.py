@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import yaml
 from yaml.reader import Reader
@@ -38,9 +38,11 @@ MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 400_000
 """Keys and values, each alias counted with all that it stands for: what an alias bomb runs into."""
 
-_Loader: Final[type[yaml.SafeLoader | yaml.CSafeLoader]] = getattr(
-    yaml, "CSafeLoader", yaml.SafeLoader
-)
+if TYPE_CHECKING:
+    _Loader = yaml.SafeLoader
+else:
+    _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _TAG_PREFIX: Final = "tag:yaml.org,2002:"
 _PLAIN_INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _PLAIN_FLOAT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,18}")
@@ -59,9 +61,8 @@ YamlPath = tuple[str | int, ...]
 """Keys and indexes from the top of the document, as in `("businesses", "clinic", "lines", 0)`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a value or a key stands.
+class Place(NamedTuple):
+    """Where a value or a key stands; a tuple, for there are as many as keys and values.
 
     Attributes:
         line: From 1.
@@ -160,6 +161,40 @@ def _failure(file: str, line: int, column: int, what: str, expected: str) -> Con
     return ConfigError([Problem(file, line, column, "document", what, None, expected)])
 
 
+class _Suspicious(Exception):
+    """A text may be too deep, or have too many values."""
+
+
+class _Composer(_Loader):
+    """Stops before a text takes too much stack or memory.
+
+    It has what PyYAML calls for each node: that of a mapping's own, and of no alias.
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = self._nodes = 0
+        self._tags: dict[str | None, str] = {}
+
+    def descend_resolver(self, current_node: object, current_index: object) -> None:
+        self._depth += 1
+        self._nodes += 1
+        if self._depth > MAX_DEPTH or self._nodes > MAX_VALUES:
+            raise _Suspicious
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: object) -> str:
+        """Return the tag of a node; most plain scalars are keys, which come again and again."""
+        tag = self._tags.get(value) if implicit == (True, False) else None
+        if tag is None:
+            tag = str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+            if implicit == (True, False):
+                self._tags[value] = tag
+        return tag
+
+
 class _Reader:
     """One pass over one file."""
 
@@ -171,8 +206,7 @@ class _Reader:
     def read(self, source: bytes) -> Document:
         text = self._text(source)
         try:
-            self._check_events(text)
-            root = yaml.compose(text, _Loader)
+            root = self._composed(text)
         except yaml.MarkedYAMLError as error:  # the others are about bytes, checked by `_text`
             raise self._syntax_failure(text, error) from None
         if root is None:
@@ -197,8 +231,15 @@ class _Reader:
             raise self._failure_at(line, column, what, "printable text")
         return text
 
+    def _composed(self, text: str) -> yaml.Node | None:
+        try:
+            return yaml.compose(text, _Composer)
+        except (_Suspicious, yaml.MarkedYAMLError):
+            self._check_events(text)
+            return yaml.compose(text, _Loader)
+
     def _check_events(self, text: str) -> None:
-        """Refuse before it is composed what would take too much stack or memory."""
+        """Refuse what would take too much stack or memory, or is no single document."""
         depth = count = documents = 0
         for event in yaml.parse(text, _Loader):
             mark = event.start_mark

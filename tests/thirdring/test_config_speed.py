@@ -58,7 +58,7 @@ def timed(path: Path, what: str) -> Settings:
 
 @pytest.mark.parametrize("text", [PLAIN, FULL], ids=["plain", "full"])
 def test_a_thousand_businesses_are_read_quickly(text: str, tmp_path: Path) -> None:
-    """Within a second on a machine that is free, when each says what most businesses say."""
+    """Within a second of CPU, when each says what most businesses say, or all that one can say."""
     path = tmp_path / "thirdring.yaml"
     path.write_text("version: 1\nbusinesses:\n" + "".join(business(text, i) for i in range(COUNT)))
     timed(path, "businesses in one file")
