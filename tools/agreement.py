@@ -80,6 +80,9 @@ _OBJECT = frozenset(
     )
 )
 
+_GOES_ON = frozenset(listed_words("and my your the an at for of with y et und e mein mon"))
+_NAMED = frozenset(listed_words("name number phone email address time day date appointment"))
+
 _LISTENING = frozenset(listed_words("uh huh mm hm hmm mhm mmhm mmm uhhuh mmhmm"))
 
 _QUESTION = re.compile(r"[?\u00bf\u061f\uff1f]")
@@ -94,6 +97,8 @@ def agrees(text: str, asked: str) -> bool:
         return False
     if not any(word in _AGREE for word in words):
         return False
+    if words[-1] in _GOES_ON or (words[-1] == "is" and words[-2] in _NAMED):
+        return False  # "okay, and my name is": there is more to come
     known = _AGREE | _BESIDES | _LISTENING | frozenset(plain_words(asked))
     return all(word in known for word in words)
 
