@@ -20,16 +20,28 @@ __all__ = [
     "off_topic",
 ]
 
+# Each as it is said to a model. Callers speak of rules, instructions and owners as well: of the way
+# to a house, of a doctor's, of a restaurant's.
 _INJECTION = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b.{0,30}\b(?:instructions?|prompts?|rules|everything)"
-    r"|system (?:prompt|message)|developer mode|jail ?break|you are now|pretend (?:to be|that|you)"
+    r"\b(?:ignore|disregard|forget|override)\b.{0,20}\b(?:your|previous|prior|earlier|above|all)\b"
+    r".{0,20}\b(?:instructions?|prompts?|rules|guidelines)\b(?! (?:that )?(?:i|we)\b)"
+    r"|\b(?:ignore|disregard|forget|override)\b.{0,10}\beverything (?:above|before|(?:that )?you)\b"
+    r"|system prompt|system message:|developer mode|jail ?break"
+    r"|you are now (?:in \w+ mode|dan\b|free\b|allowed\b|unrestricted|no longer"
+    r"|(?:an?|the|my) (?:\w+ ){0,2}(?:bot|assistant|ai|model|hacker|pirate|terminal)\b)"
+    r"|pretend (?:to be|(?:that )?you are) (?:an?|the|my)\b"
     r"|(?:read|repeat|tell|show|print|give)\b.{0,20}\byour (?:instructions|prompt|rules)"
-    r"|new instructions|i am (?:your|the) (?:developer|administrator|owner)",
+    r"(?! (?:about|for|how|of|on|to)\b)"
+    r"|your new instructions|(?:here|these) are (?:the |my |some )?new instructions"
+    r"|i(?:'m| am) your (?:developer|administrator|admin|owner|creator)"
+    r"|i(?:'m| am) the (?:developer|administrator|admin)\b"
+    r"(?=\W*$|[.,!]| and| here| of (?:this|the) (?:system|assistant|bot|model|line))",
     re.IGNORECASE,
 )
 _ABUSE = re.compile(
-    r"\b(?:idiots?|stupid|moron|shut up|damn (?:you|it)|fuck\w*|shit\w*|bitch|asshole|bastard"
-    r"|useless (?:thing|machine|robot))\b",
+    r"\b(?:idiots?|morons?|shut up|damn (?:you|it)|fuck\w*|shit\w*|bitch|asshole|bastard"
+    r"|you(?:'re| are)? (?:so |all |really |just )?(?:stupid|dumb)"
+    r"|(?:stupid|useless|dumb) (?:thing|machine|robot|bot|computer|system|assistant))\b",
     re.IGNORECASE,
 )
 _MONEY = re.compile(
@@ -39,8 +51,12 @@ _DATE = re.compile(r"\b(\w+ \d{1,2}(?:st|nd|rd|th)?),? \d{4}\b|\b\d{4}-\d\d-\d\d
 _SHINGLE: Final = 9
 """Words in a row that nobody says by chance."""
 
+_CLOCK = re.compile(r"\b\d{1,2}:\d{2}\b")
+_OH: Final = frozenset({"o", "oh"})
 _SHORTEST_NUMBER: Final = 4
 """Digits in a row that count as a number that somebody has to have told."""
+
+_LONGEST_NATIONAL: Final = 10
 
 
 def _injected(text: str) -> str | None:
@@ -92,7 +108,9 @@ def _invents(said: Said) -> str | None:
             return f"Nobody has told you the number {number}: say no number that you do not know."
     times = {_clock(time) for time in times_of(known)}
     for time in times_of(_MONEY.sub(" ", said.text)):
-        if _clock(time) not in times:
+        # "For 4" may be guests: a full hour is a time for sure only with AM or PM.
+        sure = time[1] or time[2]
+        if sure and _clock(time) not in times:
             return "Nobody has told you that time: say no time that you do not know."
     sums = {_plain(sum_) for sum_ in _sums(known)}
     if any(_plain(sum_) not in sums for sum_ in _sums(said.text)):
@@ -100,12 +118,17 @@ def _invents(said: Said) -> str | None:
     return None
 
 
+def _is_within(number: str, digits: str) -> bool:
+    """Return whether a number is among those that are known; people leave out a country's code."""
+    return number in digits or (len(number) > _LONGEST_NATIONAL and number[-9:] in digits)
+
+
 def _numbers(text: str) -> Iterator[str]:
     """Yield runs of digits, as one number however they were grouped."""
     run = ""
-    for word in [*plain_words(_MONEY.sub(" ", _DATE.sub(" ", text))), ""]:
-        if word.isdecimal():
-            run += word
+    for word in [*plain_words(_MONEY.sub(" ", text)), ""]:
+        if word.isdecimal() or (run and word in _OH):
+            run += word if word.isdecimal() else "0"
             continue
         if len(run) >= _SHORTEST_NUMBER:
             yield run

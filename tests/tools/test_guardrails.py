@@ -87,6 +87,7 @@ BAD = [
 ]
 GOOD = [
     "A table for 4 on Tuesday, November 24 at 7:30 PM under the name of Mary, is that right?",
+    "I would like to reserve a table for 6 on Tuesday, November 24 at 7:30 PM.",
     "Half past seven, for how many people?",
     "I will call you at 2 0 2, 5 5 5, 0 1 9 9.",
     "It is November 20, 2026.",

@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(300)]
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 LINE = "+12025550144"
 BUSINESS = "table_for_you"
-HEARD = {"wait": {"silence_ms": 1500, "timeout_s": 60}}
 
 
 async def test_a_user_wishes_for_a_table(stack: Stack) -> None:
@@ -65,10 +64,10 @@ async def test_a_restaurant_confirms_in_its_own_words(stack: Stack) -> None:
     async with SqliteStore(stack.home.store) as store:
         wished = await store.write(lambda connection: add(connection, wish, now=datetime.now(UTC)))
         says = script(
-            HEARD,
+            {"wait": {"silence_ms": 3000, "timeout_s": 60}},
             {"say": "Yes, that works. You are booked."},
             {"wait": {"silence_ms": 2000, "timeout_s": 60}},
-            {"say": "Goodbye."},
+            {"say": "You are welcome. Have a nice day."},
             {"wait_hang_up": 40},
         )
         result = await call(stack, says, caller=restaurant, called=LINE)
