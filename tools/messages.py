@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from livekit.agents import RunContext, function_tool
 
 from thirdring.state import CallState
@@ -17,6 +19,7 @@ from tools.wordings import MESSAGE, MESSAGE_FOR, wordings
 __all__ = ["take_message"]
 
 LONGEST_TEXT = 1000
+_TAKEN = "The message is taken. Tell the caller that it will be passed on; the id is not for them."
 
 
 @function_tool
@@ -61,7 +64,7 @@ async def take_message(
             state, title=title, body=body, urgent=urgent, key=key, for_whom=message.for_whom
         )
         tell(connection, told)
-        return "The message is taken. Tell the caller that it will be passed on."
+        return json.dumps({"message_id": identity, "text": _TAKEN})
 
     return await keep(
         ctx,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ async def test_a_message_is_kept_with_all_that_was_said(call: Conversation, stor
         caller_name="Ann Smith",
         phone="202 555 0111",
     )
-    assert answer == "The message is taken. Tell the caller that it will be passed on."
+    assert "Tell the caller that it will be passed on" in json.loads(answer)["text"]
     (message,) = await MessageBook(store).of_call("call-1")
     assert message == Message(
         business="riverside_clinic",
@@ -151,8 +152,11 @@ async def test_the_notice_says_who_called_and_when(call: Conversation, store: St
 
 async def test_asked_twice_it_is_taken_and_told_once(call: Conversation, store: Store) -> None:
     """By the same tool call, and by another one with the same words."""
+    answers = []
     for tool_call in ("tool-1", "tool-1", "tool-2"):
-        await call.agreed("take_message", tool_call, text="The parcel has come.")
+        call.hear(Role.CALLER, "Tell them that the parcel has come.")
+        answers.append(await call.agreed("take_message", tool_call, text="The parcel has come."))
+    assert len({json.loads(answer)["message_id"] for answer in answers}) == 1
     assert len(await MessageBook(store).of_call("call-1")) == 1
     assert len(await told(store)) == 1
 

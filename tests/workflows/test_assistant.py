@@ -84,7 +84,7 @@ async def test_urgency_is_understood_in_any_words(
     [
         ({"urgency": "purple"}, "urgency"),
         ({"number": "555"}, "phone number is not complete"),
-        ({"messages": 5}, "no argument messages"),
+        ({"messages": ["m"]}, "no argument messages"),
         ({"caller_name": "x" * 200}, "caller_name"),
     ],
 )
@@ -102,13 +102,13 @@ async def test_a_call_leaves_what_came_of_it(call: Conversation) -> None:
     """Who and why from the model; number, messages and meetings from code."""
     await call.use("note_call", caller_name="Ada Byron", reason="The roof", urgency="can wait")
     event = json.loads(await call.agreed("add_event", **EVENT))
-    await call.agreed("take_message", **MESSAGE)
+    message = json.loads(await call.agreed("take_message", **MESSAGE))
     assert known(call) == AssistantOutcome(
         caller_name="Ada Byron",
         number="+12025550199",
         reason="The roof",
         urgency="can wait",
-        messages=1,
+        messages=(message["message_id"],),
         events=(event["event_id"],),
     )
     assert known(call).missing() == ()
@@ -118,13 +118,17 @@ async def test_what_was_refused_is_not_counted(call: Conversation) -> None:
     """Without a yes there is neither message nor meeting."""
     await call.use("take_message", **MESSAGE)
     await call.use("add_event", **EVENT)
-    assert (known(call).messages, known(call).events) == (0, ())
+    assert (known(call).messages, known(call).events) == ((), ())
 
 
 def test_the_owner_is_told_in_words() -> None:
     """At once when it is urgent; of nobody who said nothing."""
     outcome = AssistantOutcome(
-        caller_name="Rosa Diaz", number="+12025550188", reason="Water", urgency="urgent", messages=1
+        caller_name="Rosa Diaz",
+        number="+12025550188",
+        reason="Water",
+        urgency="urgent",
+        messages=("m-1",),
     )
     summary = outcome.summary()
     assert summary is not None

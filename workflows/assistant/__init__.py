@@ -47,7 +47,7 @@ class AssistantOutcome(Outcome):
     urgency: Annotated[str, AfterValidator(_urgency)] | None = Field(
         None, description="How urgent the caller says it is: urgent, today, or can wait."
     )
-    messages: int = Field(0, description="How many messages were taken.")
+    messages: tuple[str, ...] = Field((), description="Ids of the messages that were taken.")
     events: tuple[str, ...] = Field((), description="Ids of the meetings that were made.")
 
     def summary(self) -> Summary | None:
@@ -60,7 +60,7 @@ class AssistantOutcome(Outcome):
             f"How urgent: {self.urgency or 'not said'}",
         ]
         if self.messages:
-            lines.append(f"Messages: {self.messages}")
+            lines.append(f"Messages: {len(self.messages)}")
         if self.events:
             lines.append(f"Meetings made: {len(self.events)}")
         return Summary(
@@ -76,8 +76,8 @@ def _amended(state: CallState, told: Told) -> Told:
     return told | {"number": number_of(number, state)} if isinstance(number, str) else told
 
 
-def _counted(known: AssistantOutcome, _result: JsonValue) -> Told:
-    return {"messages": known.messages + 1}
+def _with_message(known: AssistantOutcome, result: dict[str, JsonValue]) -> Told:
+    return {"messages": list(dict.fromkeys([*known.messages, str(result["message_id"])]))}
 
 
 def _with_event(known: AssistantOutcome, result: dict[str, JsonValue]) -> Told:
@@ -100,7 +100,7 @@ workflow = Workflow(
         ),
         calendar.check_calendar,
         filling(calendar.add_event, AssistantOutcome, _with_event),
-        filling(messages.take_message, AssistantOutcome, _counted),
+        filling(messages.take_message, AssistantOutcome, _with_message),
         calls.end_call,
     ),
     greeting=(
