@@ -26,13 +26,14 @@ _INJECTION = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,20}\b(?:your|previous|prior|earlier|above|all)\b"
     r".{0,20}\b(?:instructions?|prompts?|rules|guidelines)\b(?! (?:that )?(?:i|we)\b)"
     r"|\b(?:ignore|disregard|forget|override)\b.{0,10}\beverything (?:above|before|(?:that )?you)\b"
+    r"|\b(?:ignore|disregard|forget|override) the (?:instructions?|prompts?|rules) (?:above|before)"
     r"|system prompt|system message:|developer mode|jail ?break"
     r"|you are now (?:in \w+ mode|dan\b|free\b|allowed\b|unrestricted|no longer"
     r"|(?:an?|the|my) (?:\w+ ){0,2}(?:bot|assistant|ai|model|hacker|pirate|terminal)\b)"
     r"|pretend (?:to be|(?:that )?you are) (?:an?|the|my)\b"
     r"|(?:read|repeat|tell|show|print|give)\b.{0,20}\byour (?:instructions|prompt|rules)"
     r"(?! (?:about|for|how|of|on|to)\b)"
-    r"|your new instructions|(?:here|these) are (?:the |my |some )?new instructions"
+    r"|your new instructions|\b(?:here|these) are (?:the |my |some )?new instructions"
     r"|i(?:'m| am) your (?:developer|administrator|admin|owner|creator)"
     r"|i(?:'m| am) the (?:developer|administrator|admin)\b"
     r"(?=\W*$|[.,!]| and| here| of (?:this|the) (?:system|assistant|bot|model|line))",
@@ -48,11 +49,11 @@ _MONEY = re.compile(
     r"[$\u20ac\u00a3] ?(\d[\d,.]*)|(\d[\d,.]*) ?(?:dollars?|euros?|pounds?|percent|%)"
 )
 _DATE = re.compile(r"\b(\w+ \d{1,2}(?:st|nd|rd|th)?),? \d{4}\b|\b\d{4}-\d\d-\d\d\b")
+_CLOCK = re.compile(r"\b\d{1,2}:\d{2}\b")
+_OH: Final = frozenset({"o", "oh"})
 _SHINGLE: Final = 9
 """Words in a row that nobody says by chance."""
 
-_CLOCK = re.compile(r"\b\d{1,2}:\d{2}\b")
-_OH: Final = frozenset({"o", "oh"})
 _SHORTEST_NUMBER: Final = 4
 """Digits in a row that count as a number that somebody has to have told."""
 
@@ -103,11 +104,14 @@ def _reads_instructions(said: Said) -> str | None:
 def _invents(said: Said) -> str | None:
     known = f"{said.instructions}\n{said.told}"
     digits = " ".join(_numbers(known))
-    for number in _numbers(said.text):
-        if number not in digits:
+    spoken = list(times_of(_MONEY.sub(" ", said.text)))
+    clocks = {f"{hour}{minute:02}" for hour, minute, _ in spoken}
+    # Days and times are judged by themselves.
+    for number in _numbers(_CLOCK.sub(" . at ", _DATE.sub(" and ", said.text))):
+        if number not in clocks and not _is_within(number, digits):
             return f"Nobody has told you the number {number}: say no number that you do not know."
     times = {_clock(time) for time in times_of(known)}
-    for time in times_of(_MONEY.sub(" ", said.text)):
+    for time in spoken:
         # "For 4" may be guests: a full hour is a time for sure only with AM or PM.
         sure = time[1] or time[2]
         if sure and _clock(time) not in times:

@@ -20,7 +20,12 @@ workflow = Workflow(
         guardrails.OWN_INSTRUCTIONS,
         guardrails.INVENTED_NUMBERS,
         guardrails.off_topic(
-            "weather", "news", "flights?", "hotels?", "politics", helps_with="tables in restaurants"
+            r"(?:how|what)(?:'s| is| will) the weather",
+            "weather (?:be|forecast|like|today|tomorrow)",
+            "(?:latest|today'?s) news",
+            "(?:book|find|get|reserve) (?:me |us )?(?:an? |some )?(?:flights?|hotels?)",
+            "politics|politicians?|elections?",
+            helps_with="tables in restaurants",
         ),
     ),
     outcome=reservations.Reservation,
