@@ -93,6 +93,11 @@ async def book_appointment(
             )
         if booked is None:
             raise ToolRefused(await _has_been_taken(state, wish.slot))
+    if phone.strip() and booked.phone != wish.phone:
+        raise ToolRefused(
+            f"{booked.reference} is booked already with another phone number, which cannot be "
+            "changed here. Say so. Our staff can help."
+        )
     return json.dumps(
         {
             "reference": booked.reference,

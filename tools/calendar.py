@@ -103,6 +103,7 @@ async def add_event(
             added = await calendar.put(entry, lambda: book.add(event, now=state.clock.now()))
         if added is None:
             raise ToolRefused(_not_free(event))
+    _require_same(added, event)
     return json.dumps(
         {"event_id": added.id, "title": added.title, "spoken": spoken_moment(at)},
         ensure_ascii=False,
@@ -194,6 +195,19 @@ def _not_free(wanted: Event | Entry) -> str:
         f"{spoken_moment(wanted.starts_at)} is not free. Call check_calendar for what is, and ask "
         "the caller which time suits them."
     )
+
+
+def _require_same(added: Event, wanted: Event) -> None:
+    """Let nobody be told that what stands in the calendar was changed."""
+    if _details(added) != _details(wanted):
+        raise ToolRefused(
+            f"{added.title} is in the calendar already as it was agreed to, and cannot be changed "
+            "here. Say so, and offer to take a message about what should be changed."
+        )
+
+
+def _details(event: Event) -> tuple[object, ...]:
+    return event.ends_at, (event.with_name or "").casefold(), event.with_number
 
 
 def _read_back(event: Event) -> str:

@@ -187,6 +187,17 @@ async def test_booking_again_is_the_same_booking(call: Conversation, store: Stor
     assert len(await AppointmentBook(store, business()).of_call("call-1")) == 1
 
 
+async def test_nobody_is_told_that_a_number_was_changed(call: Conversation, store: Store) -> None:
+    """The booking stays as it was, and the model hears so."""
+    slot, *_ = await call.offered("Tuesday")
+    await call.agreed("book_appointment", slot_id=slot, name="Jane Doe")
+    wish = {"slot_id": slot, "name": "Jane Doe", "phone": "202 555 0111"}
+    answer = await call.agreed("book_appointment", **wish)
+    assert answer.startswith("REFUSED: RC-1001 is booked already with another phone number")
+    (booked,) = await AppointmentBook(store, business()).of_call("call-1")
+    assert booked.phone == "+12025550199"
+
+
 async def test_nothing_is_booked_before_the_caller_agrees(call: Conversation, store: Store) -> None:
     """The first answer says what to read back, with a number only if the caller gave one."""
     slot, *_ = await call.offered("tuesday")

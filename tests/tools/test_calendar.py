@@ -101,6 +101,22 @@ async def test_adding_again_is_the_same_event(call: Conversation, store: Store) 
     assert len(await events(store)) == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"minutes": 60}, {"with_name": "Ada Bryant"}, {"with_phone": "202 555 0111"}],
+    ids=lambda change: next(iter(change)),
+)
+async def test_nobody_is_told_that_an_event_was_changed(
+    call: Conversation, store: Store, change: dict[str, Any]
+) -> None:
+    """It stays as it was, and the model hears so."""
+    await call.agreed("add_event", **WISH)
+    before = await events(store)
+    answer = await call.agreed("add_event", **(WISH | change))
+    assert answer.startswith("REFUSED: Call about the roof is in the calendar already")
+    assert await events(store) == before
+
+
 async def test_an_event_takes_the_slot_of_an_appointment(call: Conversation, store: Store) -> None:
     """Meetings and appointments are kept by the same people."""
     await call.agreed("add_event", **WISH)
