@@ -13,6 +13,7 @@ from thirdring.courier.trouble import Trouble
 from thirdring.errors import StoreError
 from thirdring.settings import Business
 from thirdring.store import Store
+from thirdring.store.effects import sweep_effects
 from thirdring.store.memory import CallerMemory
 from thirdring.store.notifications import NotificationQueue
 
@@ -35,6 +36,7 @@ async def sweep(store: Store, businesses: Iterable[Business], clock: Clock) -> i
         retention = timedelta(days=business.memory.retention_days)
         swept += await CallerMemory(store, business.slug).sweep(now, retention)
         await NotificationQueue(store).sweep(business.slug, now - retention)
+        await sweep_effects(store, business.slug, now - retention)
     if swept:
         logger.info("%d facts about callers were too old to be kept", swept)
     return swept

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from thirdring.store.store import Connection, Store, to_text
 
-__all__ = ["once"]
+__all__ = ["once", "sweep_effects"]
 
 
 async def once(
@@ -44,3 +44,17 @@ async def once(
         return result
 
     return await store.write(done)
+
+
+async def sweep_effects(store: Store, business: str, before: datetime) -> int:
+    """Delete what was done before a time, when no call goes on that could ask again; return how
+    much it was.
+    """
+    return await store.write(
+        lambda connection: (
+            connection.execute(
+                "DELETE FROM effects WHERE business = ? AND done_at < ?",
+                (business, to_text(before)),
+            ).rowcount
+        )
+    )

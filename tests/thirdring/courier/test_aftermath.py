@@ -21,6 +21,7 @@ from thirdring.home import Home
 from thirdring.journal import Answered, Entry, OutcomeNoted
 from thirdring.record import Record, build
 from thirdring.settings import MemorySettings
+from thirdring.store.effects import once
 from thirdring.store.memory import CallerFact, CallerMemory, note_facts
 from thirdring.store.sqlite import SqliteStore
 
@@ -160,6 +161,27 @@ async def test_what_is_too_old_is_swept(home: Home) -> None:
         clock = SetClock(START + timedelta(days=2))
         assert await sweep(store, (clinic, other), clock) == 1
         assert len(await CallerMemory(store, "other").recall(NUMBER, since=START)) == 1
+
+
+async def test_results_of_tools_are_swept_with_the_rest(home: Home) -> None:
+    """What a service has said of a caller is kept no longer than what the caller has."""
+    clinic = business().model_copy(update={"memory": MemorySettings(retention_days=1)})
+    async with SqliteStore(home.store) as store:
+        for key, now in (("call-1:a", START), ("call-2:a", START + timedelta(days=2))):
+            await once(
+                store,
+                key=key,
+                business=clinic.slug,
+                call_id=key[:6],
+                tool="cancel_order",
+                now=now,
+                work=lambda _: "Ann Smith, 12 Oak Street",
+            )
+        await sweep(store, [clinic], SetClock(START + timedelta(days=2, hours=1)))
+        left = await store.read(
+            lambda connection: connection.execute("SELECT key FROM effects").fetchall()
+        )
+    assert [row["key"] for row in left] == ["call-2:a"]
 
 
 async def test_a_courier_sweeps_when_it_starts(home: Home) -> None:

@@ -10,6 +10,8 @@ CREATE TABLE effects (
     done_at TEXT COLLATE "C" NOT NULL
 );
 
+CREATE INDEX effects_by_age ON effects (business, done_at);
+
 -- The calendar of a business that keeps none elsewhere.
 CREATE TABLE events (
     business TEXT NOT NULL,
