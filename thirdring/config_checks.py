@@ -23,7 +23,7 @@ from thirdring.config_values import (
     parse_ports,
     parse_span,
 )
-from thirdring.prompts import placeholders
+from thirdring.prompts import LONE_BRACES, lone_braces, placeholders
 from thirdring.settings import GatewaySettings
 from thirdring.workflow import CALL_FACTS, Workflow, tool_names
 from thirdring.yaml_document import YamlPath
@@ -213,6 +213,8 @@ def _check_text(findings: Findings, path: YamlPath, text: str, facts: frozenset[
     for name in sorted(placeholders(text) - facts):
         unknown = f"the unknown fact {name[:64]!a}" if name in written else "an unknown fact"
         findings.value(path, f"uses {unknown}", one_of(name, facts))
+    if lone_braces(text) is not None:
+        findings.value(path, LONE_BRACES, "{{ name }}")
 
 
 def _check_tools(

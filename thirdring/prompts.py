@@ -9,10 +9,21 @@ from typing import Final
 
 from thirdring.errors import UnknownFact
 
-__all__ = ["MAX_VALUE_LENGTH", "PLACEHOLDER", "fill", "placeholders", "plain"]
+__all__ = [
+    "LONE_BRACES",
+    "MAX_VALUE_LENGTH",
+    "PLACEHOLDER",
+    "fill",
+    "lone_braces",
+    "placeholders",
+    "plain",
+]
 
 PLACEHOLDER: Final = re.compile(r"\{\{[ \t]*([^{}\n]*?)[ \t]*\}\}")
 """Group 1 is the name; whatever stands between the braces counts, so that a typo is noticed."""
+
+LONE_BRACES: Final = "has {{ or }} without its other half"
+_BRACES: Final = re.compile(r"\{\{|\}\}")
 
 MAX_VALUE_LENGTH: Final = 2000
 """Characters of one fact; a prompt is paid for on every call."""
@@ -21,6 +32,13 @@ MAX_VALUE_LENGTH: Final = 2000
 def placeholders(template: str) -> frozenset[str]:
     """Return the names that `template` uses."""
     return frozenset(PLACEHOLDER.findall(template))
+
+
+def lone_braces(template: str) -> int | None:
+    """Return where braces stand that begin or end no placeholder, which a caller would hear."""
+    blank = PLACEHOLDER.sub(lambda match: " " * len(match[0]), template)
+    found = _BRACES.search(blank)
+    return None if found is None else found.start()
 
 
 def plain(value: str) -> str:

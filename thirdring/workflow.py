@@ -17,7 +17,7 @@ from thirdring.agent_checks import mistakes
 from thirdring.errors import ConfigError, Problem
 from thirdring.guardrails import Guardrail
 from thirdring.outcome import Outcome
-from thirdring.prompts import PLACEHOLDER
+from thirdring.prompts import LONE_BRACES, PLACEHOLDER, lone_braces
 from thirdring.raw_tools import GUARDED
 from thirdring.roles import Roles
 
@@ -255,13 +255,19 @@ def _text_problems(file: _File, facts: frozenset[str]) -> Iterator[Problem]:
         return
     if not text.strip():
         yield file.problem("is empty", "instructions for the model, in markdown")
+    lone = lone_braces(text)
+    if lone is not None:
+        yield file.problem(LONE_BRACES, "{{ name }}", at=_line_and_column(text, lone))
     for match in PLACEHOLDER.finditer(text):
         if match[1] not in facts:
-            line = text.count("\n", 0, match.start()) + 1
-            column = match.start() - text.rfind("\n", 0, match.start())
+            at = _line_and_column(text, match.start())
             what = "is neither a fact of the workflow nor one that every call has"
             field = f"{{{{ {match[1]} }}}}"
-            yield file.problem(what, _listed(facts), at=(line, column), field=field)
+            yield file.problem(what, _listed(facts), at=at, field=field)
+
+
+def _line_and_column(text: str, at: int) -> tuple[int, int]:
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
 def _listed(names: frozenset[str]) -> str:
@@ -298,9 +304,7 @@ class _Folder:
         if workflow.name != self._name:
             what = f"is {workflow.name!a}, which is not the name of the folder"
             yield self._field_problem("name", what, f'"{self._name}"')
-        for unknown in sorted(frozenset(PLACEHOLDER.findall(workflow.greeting)) - facts):
-            what = f"uses the unknown fact {unknown!a}"
-            yield self._field_problem("greeting", what, _listed(facts))
+        yield from self._said(workflow.greeting, "greeting", facts)
         for tool in (*workflow.tools, *(tool for part in workflow.agents for tool in part.tools)):
             if not described(tool):
                 what = f"has {tool.info.name}, which does not say what it does"
@@ -311,14 +315,21 @@ class _Folder:
         for one in mistakes(workflow, MAIN, _HANDOVER):
             yield self._field_problem(one.field, one.what, one.expected, agent=one.agent)
         for part in workflow.agents:
-            for unknown in sorted(frozenset(PLACEHOLDER.findall(part.opening or "")) - facts):
-                what = f"uses the unknown fact {unknown!a}"
-                yield self._field_problem("opening", what, _listed(facts), agent=part.name)
+            yield from self._said(part.opening or "", "opening", facts, agent=part.name)
             yield from _text_problems(self._text_of(part), facts)
         yield from _text_problems(self._text, facts)
         policies = (CALL_FACTS | frozenset(workflow.facts)) - _OF_THE_CALLER
         for path in sorted((self._text.path.parent / "policies").glob("*.md")):
             yield from _text_problems(self._policy(path), policies)
+
+    def _said(
+        self, text: str, field: str, facts: frozenset[str], *, agent: str | None = None
+    ) -> Iterator[Problem]:
+        for unknown in sorted(frozenset(PLACEHOLDER.findall(text)) - facts):
+            what = f"uses the unknown fact {unknown!a}"
+            yield self._field_problem(field, what, _listed(facts), agent=agent)
+        if lone_braces(text) is not None:
+            yield self._field_problem(field, LONE_BRACES, "{{ name }}", agent=agent)
 
     def _policy(self, path: Path) -> _File:
         return _named(self._package_name, Path(self._name, "policies", path.name))

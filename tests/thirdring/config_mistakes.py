@@ -118,6 +118,12 @@ BAD: dict[str, tuple[str, ...]] = {
         "{{ facility_name }}. {{ note }}; expected one of " + ", ".join(sorted(CALL_FACTS)) + " "
         '(did you mean "notes"?)',
     ),
+    "a brace too few in a greeting": (
+        "{{ notes }}",
+        "{{ notes }",
+        "18:19 businesses.clinic.lines[0].greeting: has {{ or }} without its other half, got "
+        "Welcome to {{ facility_name }}. {{ notes }; expected {{ name }}",
+    ),
     "placeholder in a fact": (
         "Free parking.",
         "Parking at {{ address }}.",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thirdring.errors import PhoneError, UnknownFact
-from thirdring.prompts import MAX_VALUE_LENGTH, fill, placeholders, plain
+from thirdring.prompts import MAX_VALUE_LENGTH, fill, lone_braces, placeholders, plain
 
 
 def test_placeholders_are_filled_with_or_without_spaces() -> None:
@@ -19,6 +19,15 @@ def test_placeholders_are_filled_with_or_without_spaces() -> None:
 def test_placeholders_are_listed() -> None:
     """Every name counts once, a misspelt one as it is."""
     assert placeholders("{{ a }} {{b}} {{ a }} {{ b-c }} {d}") == {"a", "b", "b-c"}
+
+
+@pytest.mark.parametrize(
+    ("template", "where"),
+    [("{{ a }} {b} }", None), ("{{ a }} {{ b }", 8), ("Hello { a }}", 10), ("{{ {{ a }}", 0)],
+)
+def test_half_a_placeholder_is_found(template: str, where: int | None) -> None:
+    """Braces that nothing takes the place of would be said; single ones may be meant."""
+    assert lone_braces(template) == where
 
 
 def test_an_unknown_fact_is_an_error_that_names_it() -> None:

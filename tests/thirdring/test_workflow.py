@@ -144,6 +144,14 @@ BAD: dict[str, tuple[dict[str, str | None], str]] = {
         {"code": CODE.replace("business_name", "busines_name")},
         "front_desk/__init__.py:20:5 workflow.greeting: uses the unknown fact 'busines_name'",
     ),
+    "a brace too few in the greeting": (
+        {"code": CODE.replace("business_name }}", "business_name }")},
+        "front_desk/__init__.py:20:5 workflow.greeting: has {{ or }} without its other half",
+    ),
+    "a brace too few in the instructions": (
+        {"text": "Hello.\nCall { caller_phone }}."},
+        "front_desk/instructions.md:2:21 file: has {{ or }} without its other half",
+    ),
     "tool without a guard": (
         {"code": CODE.replace("@guarded\n", "")},
         "front_desk/__init__.py:17:5 workflow.tools: has end_call, which nothing limits",
