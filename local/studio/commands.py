@@ -47,12 +47,12 @@ def new_workflow(
     )
     typer.echo(
         "Next:\n"
-        f"  python ring.py simulate {name}     its scenarios, which pass as they are\n"
-        "  under `lines:` of a business in thirdring.yaml:\n"
-        '      - number: "+12025550143"      one of yours\n'
+        f"  .venv/bin/python ring.py simulate {name}   (its scenarios, which pass as they are)\n"
+        "  under `lines:` of a business in thirdring.yaml, with a number that no line has yet:\n"
+        '      - number: "+12025550148"\n'
         f"        workflow: {name}\n"
-        "  python ring.py check               that file, and every workflow\n"
-        f"  make demo WORKFLOW={name}     a spoken call to it\n"
+        "  .venv/bin/python ring.py check   (that file, and every workflow)\n"
+        f"  make demo WORKFLOW={name}   (a spoken call to it)\n"
         "docs/workflows.md explains every file of the folder."
     )
 
