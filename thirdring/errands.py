@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import Final
 
 from pydantic import JsonValue
 
 from thirdring.calls import Leg
-from thirdring.errors import LegError
+from thirdring.errors import LegError, StoreError
 from thirdring.metadata import Metadata
 from thirdring.settings import Business
 from thirdring.store import Store
@@ -16,18 +18,23 @@ from thirdring.workflow import MAIN, Workflow
 
 __all__ = ["errand_facts", "errand_of", "first_name"]
 
+logger = logging.getLogger(__name__)
+
 NOT_KNOWN: Final = "not known"
+
+_LOOK_SECONDS: Final = 1.0
+"""How long a caller waits for whether they call back."""
 
 
 async def errand_of(
     store: Store, business: Business, workflow: Workflow, leg: Leg, metadata: Metadata
 ) -> Errand | None:
     """Return the errand that a call is for: the one that its dispatch names, or that of somebody
-    who calls back.
+    who calls back, who is served like others while the store is away.
 
     Raises:
         LegError: The dispatch names one that is not there, or is of another kind of call.
-        StoreError: The store cannot be used.
+        StoreError: The dispatch names one, and the store cannot be used.
     """
     if metadata.errand is not None:
         errand = await find(store, business.slug, metadata.errand)
@@ -36,7 +43,12 @@ async def errand_of(
         return errand
     if not workflow.takes_callbacks or leg.caller is None:
         return None
-    waiting = await open_errands(store, business.slug)
+    try:
+        async with asyncio.timeout(_LOOK_SECONDS):
+            waiting = await open_errands(store, business.slug)
+    except (StoreError, TimeoutError) as error:
+        logger.warning("whether this caller calls back is not known: %s", error or "no answer")
+        return None
     return next(
         (each for each in waiting if each.number == leg.caller and each.kind == workflow.name), None
     )

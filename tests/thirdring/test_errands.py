@@ -10,7 +10,7 @@ import pytest
 
 from tests.samples import at, business, opened
 from thirdring.errands import errand_facts, errand_of, first_name
-from thirdring.errors import LegError
+from thirdring.errors import LegError, StoreError
 from thirdring.metadata import Metadata
 from thirdring.store import Store
 from thirdring.store.errands import Errand, Wish, add, settle
@@ -70,6 +70,15 @@ async def test_who_calls_back_calls_about_the_errand(store: Store) -> None:
     assert await errand_of(store, business(), CONCIERGE, hidden, Metadata()) is None
     await settle(store, errand, state="confirmed", result={}, now=at(1))
     assert await errand_of(store, business(), CONCIERGE, LEG, Metadata()) is None
+
+
+async def test_a_caller_is_served_while_the_store_is_away(tmp_path: Path) -> None:
+    """Like anybody who does not call back; a call that is made for an errand is not made."""
+    (tmp_path / "store.db").write_text("This is no database, and long enough to be told from one.")
+    store = SqliteStore(tmp_path / "store.db")
+    assert await errand_of(store, business(), CONCIERGE, LEG, Metadata()) is None
+    with pytest.raises(StoreError):
+        await errand_of(store, business(), CONCIERGE, LEG, Metadata(errand="E-1001"))
 
 
 async def test_patient_data_wait_for_nobody_who_calls_in(store: Store) -> None:
