@@ -23,7 +23,12 @@ _PACKAGES: Final = {
     "mcp": ("mcp",),
     "notify": ("apprise",),
 }
-_OF_LANGUAGES: Final = "switch_language"
+_KEPT: Final = {
+    "end_call": "many workflows",
+    "switch_language": "every business with several languages",
+    "transfer_call": "many workflows",
+}
+"""Names that the program gives itself, and whose they are: another workflow may need them."""
 _EXTRA: Final = "the extra {0}: uv sync --inexact --extra {0}"
 _ARGUMENT: Final = re.compile(r"\{([^{}]*)\}")
 # What says nothing about who asks, and may stand in the file.
@@ -99,22 +104,24 @@ def _workflow_tools(
     business: Mapping[str, object], workflows: Mapping[str, Workflow]
 ) -> dict[str, str]:
     """Return whose each tool name is that the workflows of this business's lines have taken."""
-    taken = {_OF_LANGUAGES: "every business with several languages"}
+    taken = dict(_KEPT)
     for line in _list(business.get("lines")):
         name = _mapping(line).get("workflow")
         if isinstance(name, str) and name in workflows:
             handing_over = [handover_name(part.name) for part in workflows[name].agents]
             for tool in (*tool_names(workflows[name]), *handing_over):
-                taken.setdefault(tool, f"the workflow {name}")
+                taken[tool] = f"the workflow {name}"
     return taken
 
 
 def _check_name(
     findings: Findings, path: YamlPath, name: str, taken: dict[str, str], *, as_key: bool
 ) -> None:
+    report = findings.key if as_key else findings.value
     if name in taken:
-        report = findings.key if as_key else findings.value
         report(path, f"is the name of a tool of {taken[name]}", "another name")
+    elif name.startswith(handover_name("")):
+        report(path, "begins like the tools that hand a caller over", "another name")
     taken.setdefault(name, f"{path[2]}.{path[3]}")
 
 

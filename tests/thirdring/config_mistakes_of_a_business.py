@@ -216,6 +216,18 @@ BAD: dict[str, tuple[str, ...]] = {
         "33:63 businesses.clinic.mcp_servers.docs.allowed_tools[0]: is the name of a tool of every "
         "business with several languages, got switch_language; expected another name",
     ),
+    "tool of many workflows": (
+        "[find_page]",
+        "[transfer_call, find_page]",
+        "33:63 businesses.clinic.mcp_servers.docs.allowed_tools[0]: is the name of a tool of many "
+        "workflows, got transfer_call; expected another name",
+    ),
+    "tool that hands over": (
+        "[find_page]",
+        "[hand_over_to_sales, find_page]",
+        "33:63 businesses.clinic.mcp_servers.docs.allowed_tools[0]: begins like the tools that "
+        "hand a caller over, got hand_over_to_sales; expected another name",
+    ),
     "tool of a server": (
         "[find_page]",
         "[stock, find_page]",
