@@ -76,13 +76,14 @@ class Entrances:
         self._lines = {line.number: (business, line) for business, line in lines}
         new = [line for _, line in lines if line.number not in self._known]
         for line in new[: max(0, self._room - len(self._known))]:
-            self._known.add(line.number)
             for account in _accounts(line, self._address):
                 # A REFER could make us dial numbers at our cost.
                 agent = await baresip.UserAgent.create(
                     self._runtime, account, transfer_policy="reject"
                 )
                 self._lead(agent.handle, line.number)
+            # Not before: a line that the stack did not take is tried again at the next change.
+            self._known.add(line.number)
         left_out = [number for number in self._lines if number not in self._known]
         if left_out:
             logger.error(

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_network
 from zoneinfo import ZoneInfo
 
+import baresip
 import pytest
+from baresip import BaresipError
 from livekit import api
 
 from sip.gateway.not_found import answer_not_found
@@ -78,6 +80,33 @@ async def test_a_new_line_is_answered_and_an_old_one_is_not(
             await room_of(server, "+15550162")
             phone.cancel()
             await phone.final()
+
+
+async def test_a_line_that_the_stack_did_not_take_is_tried_again(
+    run_gateway: RunGateway, server: api.LiveKitAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the next change, and the other lines ring all the time."""
+    changes, create, failures = Changes(), baresip.UserAgent.create, [BaresipError("no memory")]
+
+    async def fails_once(
+        runtime: baresip.Runtime, account: baresip.Account, **options: str
+    ) -> object:
+        if failures:
+            raise failures.pop()
+        return await create(runtime, account, **options)
+
+    async with run_gateway(changes=changes.follow()) as address:
+        gateway = (address.host, address.port)
+        monkeypatch.setattr(baresip.UserAgent, "create", fails_once)
+        await changes(settings(LINE, OTHER))
+        assert await status_of(gateway, OTHER) == 404
+        await changes(settings(LINE, OTHER))
+        for number, caller in ((LINE, "+15550164"), (OTHER, "+15550165")):
+            async with calling_from("127.0.0.1", gateway, caller=caller) as phone:
+                phone.invite(number)
+                await room_of(server, caller)
+                phone.cancel()
+                await phone.final()
 
 
 async def test_who_may_call_changes_too(run_gateway: RunGateway, server: api.LiveKitAPI) -> None:
