@@ -61,10 +61,11 @@ async def run(
             await _rest(report, folder, console, progress)
     if not quick:
         report.machine_held = await _state_machine(seed)
+    code = _judge(report, console)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(as_json(report), indent=2) + "\n", encoding="utf-8")
-    return _judge(report, console)
+    return code
 
 
 def _new_folder(root: Path, seed: int) -> Path:

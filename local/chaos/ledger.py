@@ -145,9 +145,9 @@ class Balance:
     unverified: int = 0
     played_out: float = PLAYED_OUT
     kills: int = 0
-    phases: Counter[str] = field(default_factory=Counter)
+    phases: dict[str, int] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
-    endings: Counter[str] = field(default_factory=Counter)
+    endings: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -171,7 +171,8 @@ def balance(
         outages: From when until when there was no courier.
     """
     result = Balance(kills=sum(kill.processes for kill in kills), deliveries=len(received))
-    result.phases.update(kill.when or "any moment" for kill in kills if kill.target == "courier")
+    courier = (kill.when or "any moment" for kill in kills if kill.target == "courier")
+    result.phases = dict(Counter(courier))
     records = _records(received, result)
     by_caller: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -224,7 +225,7 @@ def _records(received: Sequence[Received], result: Balance) -> list[Record]:
         if str(record.id) != name:
             result.problems.append(f"{name}: holds the record {record.id}")
     result.records = len(records)
-    result.endings.update(record.ending.reason for record in records)
+    result.endings = dict(Counter(record.ending.reason.value for record in records))
     return records
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from local.chaos.ledger import DURABLE, Balance, Call, Kill, Received, Said, balance
+from local.chaos.report import Report, as_json
 from tests.samples import START, ended, opened, spoken
 from thirdring.calls import Role
 from thirdring.journal import file_name
@@ -103,3 +106,12 @@ def test_a_courier_that_was_away_for_long_excuses_only_what_no_job_took() -> Non
     assert balance([call], [], [], [], away).unheard == 1
     assert balance([call], [], SAID, [], away).lost == 1
     assert balance([call], [], [], [], [(99.0, 101.0)]).lost == 1
+
+
+def test_all_figures_are_one_document() -> None:
+    """Also how calls ended, and in which phase of a POST the courier was killed."""
+    found = balance([], [Kill("courier", 1.0, when="head")], [], [])
+    found.endings = {"completed": 1}
+    document = json.loads(json.dumps(as_json(Report(7, storms={"silent": found}))))
+    assert document["storms"]["silent"]["phases"] == {"head": 1}
+    assert document["storms"]["silent"]["rows"]["courier"]["kills"] == 1
