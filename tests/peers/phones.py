@@ -51,7 +51,8 @@ async def sipp(
         f"127.0.0.1:{port}",
         *("-sf", str(_SCENARIOS / scenario), "-inf", str(folder / "callers.csv")),
         *("-s", number, "-t", transport, "-i", "127.0.0.1", "-mi", "127.0.0.1"),
-        *("-p", str(_free_udp_port()), "-mp", "26000", "-m", "1", "-nostdin"),
+        # Another sipp may run at the same time: it ends where its port of audio is taken.
+        *("-p", str(_free_udp_port()), "-mp", str(_free_udp_port()), "-m", "1", "-nostdin"),
         *("-timeout", "20s", "-trace_err", "-error_file", str(folder / "errors.log")),
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
