@@ -25,7 +25,9 @@ __all__ = ["Decision", "PriorAuthorization", "PriorAuthorizationRequest", "note_
 
 Decision = Literal["approved", "denied", "pending"]
 
-_NOT: Final = r"\b(?:not|isn'?t|wasn'?t|hasn'?t|cannot|can'?t|never|no)\b"
+_NOT: Final = (
+    r"\b(?:not|never|no|cannot|\w+n['\u2019]t|(?:is|was|has|have|had|does|did|would|could|ca)nt)\b"
+)
 _DECIDES: Final = {
     "approved": re.compile(r"\b(?:approv\w+|authoriz\w+|authoris\w+|certified|granted)\b", re.I),
     "denied": re.compile(
@@ -39,8 +41,24 @@ _DECIDES: Final = {
         re.I,
     ),
 }
-_NEGATED = re.compile(
-    rf"{_NOT}(?:\W+\w+){{0,3}}?\W+(?:approv|authori[sz]|certif|grant)|\bunless\b|\bif\b", re.I
+_NEGATED: Final = {
+    "approved": re.compile(
+        rf"{_NOT}(?:\W+\w+){{0,3}}?\W+(?:approv|authori[sz]|certif|grant)"
+        r"|\b(?:unless|if|whether|revoked|rescinded|withdrawn|overturned)\b",
+        re.I,
+    ),
+    "denied": re.compile(
+        rf"{_NOT}(?:\W+\w+){{0,3}}?\W+(?:den[yi]|reject|declin|disapprov)"
+        r"|\b(?:unless|if|whether)\b[^.!?]*\b(?:den[yi]|reject|declin|disapprov)",
+        re.I,
+    ),
+    "pending": re.compile(
+        rf"{_NOT}(?:\W+\w+){{0,2}}?\W+(?:pend|under review|in review|in progress|open)", re.I
+    ),
+}
+# Somebody who asks has decided nothing; a transcript may lack the question mark.
+_ASKED = re.compile(
+    r"(?:^|(?<=[.!?] ))(?:has|have|was|were|is|did|can|could|will)\b[^.!?]*[.!?]?|[^.!?]*\?", re.I
 )
 
 
@@ -134,8 +152,8 @@ async def note_decision(
 
 
 def _require_decision(text: str, status: str) -> None:
-    negated = bool(_NEGATED.search(text))
-    if not _DECIDES[status].search(text) or (status == "approved" and negated):
+    stated = _ASKED.sub(" ", text)
+    if not _DECIDES[status].search(stated) or _NEGATED[status].search(stated):
         raise ToolRefused(f"These words do not say {status}. Ask what the decision is.")
 
 

@@ -43,17 +43,22 @@ _MEALS: Final = (OpeningHours(opens=time(11), closes=time(22, 59)),)
 
 Answer = Literal["confirmed", "declined", "alternative"]
 
+_SURE = re.compile(
+    r"\b(?:i(?: can)? confirm|confirmed|booked|reserved|all set|see you|look(?:ing)? forward"
+    r"|that works|works for us|down for)\b",
+    re.IGNORECASE,
+)
 _YES = re.compile(
-    r"\b(?:yes|yeah|yep|sure|confirmed?|booked|reserved|all set|see you|look(?:ing)? forward"
-    r"|that works|works for us|no problem|of course|certainly|absolutely|fine|okay|ok|got it"
-    r"|down for)\b",
+    r"\b(?:yes|yeah|yep|sure|no problem|of course|certainly|absolutely|fine|okay|ok|got it)\b",
     re.IGNORECASE,
 )
 _NO = re.compile(
-    r"\b(?:not|no tables?|nothing|full|fully|unfortunately|afraid|can'?t|cannot|don'?t|couldn'?t"
-    r"|unable|closed|sorry|sold out|unavailable|only|instead)\b",
+    r"\b(?:not|no tables?|nothing|full|fully|unfortunately|afraid|can['\u2019]?t|cannot"
+    r"|(?:don|couldn|won|isn|aren)['\u2019]?t|unable|closed|sorry|sold out|unavailable|only|instead"
+    r"|let me|one (?:moment|second)|just a|hold on|if|whether)\b",
     re.IGNORECASE,
 )
+_ASKED = re.compile(r"[^.!?]*\?")
 
 
 class ReservationRequest(BaseModel):
@@ -227,7 +232,10 @@ async def _settle(state: CallState, errand: Errand, answer: str, noted: Outcome)
 
 def _require_confirmation(text: str, request: ReservationRequest) -> None:
     """Return when these words can only mean yes, to the time and the day that were asked for."""
-    if _NO.search(text) or not _YES.search(text):
+    # "Sure, for how many?" has agreed to nothing yet; "You are all set. Anything else?" has.
+    stated = _ASKED.sub(" ", text)
+    agreed = _SURE.search(stated) or (stated == text and _YES.search(text))
+    if _NO.search(stated) or not agreed:
         raise ToolRefused("These words do not confirm it. Ask whether the table is reserved.")
     times = list(times_of(text))
     if times and not any(_is_time(request.starts_at, time) for time in times):

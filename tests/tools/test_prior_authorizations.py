@@ -79,6 +79,9 @@ async def test_an_approval_is_noted_with_its_words(call: Conversation, store: St
         ("It is still under review.", "pending"),
         ("We have received it and it is being processed.", "pending"),
         ("That was authorized last week.", "approved"),
+        ("Is that all? It was approved this morning.", "approved"),
+        ("It was denied. If you like, you can appeal.", "denied"),
+        ("Still under review, not denied.", "pending"),
     ],
 )
 async def test_each_decision_is_taken_as_it_is_said(
@@ -108,6 +111,23 @@ async def test_each_decision_is_taken_as_it_is_said(
             "It would be approved if you send the notes.",
             {"status": "approved", "quote": "it would be approved"},
             "do not say approved",
+        ),
+        (
+            "It isn\u2019t approved.",
+            {"status": "approved", "quote": "approved"},
+            "do not say approved",
+        ),
+        ("Was it approved?", {"status": "approved", "quote": "approved"}, "do not say approved"),
+        (
+            "I can see whether it is approved.",
+            {"status": "approved", "quote": "it is approved"},
+            "do not say approved",
+        ),
+        ("It wasn't denied.", {"status": "denied", "quote": "denied"}, "do not say denied"),
+        (
+            "It isn't pending any more.",
+            {"status": "pending", "quote": "pending"},
+            "do not say pending",
         ),
         ("It is approved.", {"status": "denied", "quote": "It is approved"}, "do not say denied"),
         ("It is approved.", {"status": "paid", "quote": "It is approved"}, "one of approved"),

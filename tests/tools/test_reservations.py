@@ -164,6 +164,16 @@ INVENTED: dict[str, tuple[str, dict[str, str], str]] = {
         {"answer": "confirmed", "quote": "booked"},
         "do not confirm",
     ),
+    "a question": (
+        "Sure, for how many people?",
+        {"answer": "confirmed", "quote": "sure"},
+        "do not confirm",
+    ),
+    "somebody who has to ask": (
+        "Okay, I need to confirm with the manager if that works.",
+        {"answer": "confirmed", "quote": "okay"},
+        "do not confirm",
+    ),
     "a pause": (
         "Let me look at the book.",
         {"answer": "confirmed", "quote": "let me look at the book"},
