@@ -63,11 +63,13 @@ _RULES: Final[tuple[tuple[FarEnd, str], ...]] = (
         r"|(?:say|enter) (?:or|the|your)"
         r"|following options|options have changed|listen carefully|to repeat (?:this|these|the)"
         rf"|option {_DIGIT}\b|followed by the (?:pound|hash|star)"
-        r"|that is not a valid|invalid (?:entry|option)",
+        r"|that is not a valid|invalid (?:entry|option)|please try again"
+        r"|(?:did not|didn['\u2019]?t) (?:understand|recogni[sz]e|get (?:that|your))",
     ),
     (
         FarEnd.HUMAN,
-        r"my name is|this is \w+(?: speaking|,| from| with| in| how)|(?:how|what) (?:can|may) i"
+        r"my name is|this is \w+(?: speaking|,|\.?$| from| with| in| how)|(?:^|, )\w+ speaking\b"
+        r"|(?:how|what) (?:can|may) i"
         r"|who am i speaking|thank(?:s| you) for (?:holding|waiting)|can i (?:have|get)"
         r"|may i (?:have|get|ask)|let me (?:check|see|look|pull)"
         r"|i (?:see|have|can|will|would|am)\b|i'(?:m|ll|ve)\b",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
 from thirdring.calls import Role
@@ -41,7 +42,7 @@ async def call(store: Store) -> AsyncIterator[Conversation]:
 @pytest.fixture
 async def restaurant(call: Conversation, store: Store) -> Conversation:
     """Return the call to the restaurant that was wished for."""
-    details = {
+    details: dict[str, JsonValue] = {
         "restaurant": "Bella Vista",
         "restaurant_phone": "+12025550170",
         "starts_at": "2026-11-24T19:30:00-05:00",
