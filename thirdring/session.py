@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import NOT_GIVEN, AgentSession, APIConnectOptions, ModelSettings, utils
+from livekit.agents import NOT_GIVEN, AgentSession, APIConnectOptions, ModelSettings, llm, utils
 from livekit.agents.voice.room_io import (
     AudioInputOptions,
     AudioOutputOptions,
@@ -21,6 +21,7 @@ from openai.types.realtime import AudioTranscription, RealtimeConversationItemFu
 from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
 from pydantic import BaseModel
 
+from thirdring.barge_in import is_answering, yield_to_caller
 from thirdring.calls import LegKind
 from thirdring.guardrails import GuardedAgent, Guardrail
 from thirdring.languages import codes
@@ -48,6 +49,12 @@ _TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 
 
 class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
+    """Cancels no response but the one that is meant, and knows which results the model has.
+
+    The plugin's cancels name no response: the server takes them for whatever it says by then, which
+    may be the answer to the caller's next words.
+    """
+
     def __init__(self, model: PhoneRealtimeModel, **options: Any) -> None:
         super().__init__(model, **options)
         # The plugin sends 100 ms at a time, which is up to 100 ms more of waiting for every caller
@@ -56,11 +63,59 @@ class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
             _SAMPLE_RATE, 1, samples_per_channel=_SAMPLE_RATE * _APPEND_MS // 1000
         )
         self._model = model
-        self.on("openai_server_event_received", self._note_connection)
+        self._response: str | None = None
+        self._told: set[str] = set()
+        self.on("openai_server_event_received", self._note_received)
 
-    def _note_connection(self, event: dict[str, Any]) -> None:
-        if event.get("type") == "session.created":
-            self._model.connected(str(event.get("session", {}).get("id")))
+    def _note_received(self, event: dict[str, Any]) -> None:
+        match event.get("type"):
+            case "session.created":
+                self._response = None
+                self._model.connected(str(event.get("session", {}).get("id")))
+            case "response.created":
+                self._response = event.get("response", {}).get("id")
+            case "response.done":
+                self._response = None
+
+    def interrupt(self) -> None:
+        """Cancel the response that runs, unless it is what the caller is to hear.
+
+        When a tool has ended, the SDK cancels whatever is said (livekit-agents 1.8.9,
+        voice/agent_activity.py:4935); a caller who has spoken since is being answered.
+        """
+        if self._response is not None and not self._model.answering():
+            self.send_event({"type": "response.cancel", "response_id": self._response})
+
+    def send_event(self, event: Any) -> None:
+        """Send an event, unless it cancels without saying what.
+
+        The SDK sends such a one when it gives up a response that has not begun (livekit-agents
+        1.8.9, llm/_realtime/openai.py:1785), and cancels that by its id when it begins (:1923).
+        """
+        match event:
+            case openai_events.ResponseCancelEvent(response_id=None):
+                return
+            case openai_events.ConversationItemCreateEvent(
+                item=openai_events.RealtimeConversationItemFunctionCallOutput(call_id=call_id)
+            ):
+                self._told.add(call_id)
+        super().send_event(event)
+
+    def tell(self, result: llm.FunctionCallOutput) -> None:
+        """Let the model know the result of a tool, unless it was sent already."""
+        if result.call_id not in self._told:
+            item = openai_events.RealtimeConversationItemFunctionCallOutput(
+                type="function_call_output",
+                id=result.id,
+                call_id=result.call_id,
+                output=result.output,
+            )
+            number = utils.shortuuid("late_result_")
+            self.send_event(
+                openai_events.ConversationItemCreateEvent(
+                    type="conversation.item.create", event_id=number, item=item
+                )
+            )
 
     def _handle_function_call(self, item: RealtimeConversationItemFunctionCall) -> None:
         arguments = unrepaired(item.arguments)
@@ -82,9 +137,11 @@ class PhoneRealtimeModel(openai.realtime.RealtimeModel):
 
     Attributes:
         connected: Called with the id of the session that each connection begins with.
+        answering: Whether what its agent says, or is about to say, is to go on.
     """
 
     connected: Callable[[str], None] = staticmethod(lambda _session: None)
+    answering: Callable[[], bool] = staticmethod(lambda: False)
 
     def session(self, *, turn_detection_disabled: bool = False) -> openai.realtime.RealtimeSession:
         session = _PhoneRealtimeSession(self, turn_detection_disabled=turn_detection_disabled)
@@ -222,7 +279,7 @@ def agent_session(
         # The constructor has no argument for it. Set before there is a session, it is part of the
         # configuration that every connection begins with.
         model.update_options(max_response_output_tokens=cap)
-    return AgentSession(
+    session = AgentSession(
         llm=model,
         userdata=state,
         max_tool_steps=8,
@@ -231,6 +288,9 @@ def agent_session(
         user_away_timeout=None,
         session_close_transcript_timeout=1.0,
     )
+    model.answering = lambda: is_answering(session)
+    yield_to_caller(session)
+    return session
 
 
 def room_options(kind: LegKind, identity: str) -> RoomOptions:
