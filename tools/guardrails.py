@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
 from typing import Final
 
 from thirdring.guardrails import Guardrail, Said
@@ -49,6 +51,9 @@ _MONEY = re.compile(
     r"[$\u20ac\u00a3] ?(\d[\d,.]*)|(\d[\d,.]*) ?(?:dollars?|euros?|pounds?|percent|%)"
 )
 _DATE = re.compile(r"\b(\w+ \d{1,2}(?:st|nd|rd|th)?),? \d{4}\b|\b\d{4}-\d\d-\d\d\b")
+_ISO_DAY = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+_QUOTED = re.compile(r'"[^"]+"')
+_QUOTE: Final = "quoted0quoted"
 _CLOCK = re.compile(r"\b\d{1,2}:\d{2}\b")
 _OH: Final = frozenset({"o", "oh"})
 _SHINGLE: Final = 9
@@ -91,19 +96,19 @@ def _card_said(said: Said) -> str | None:
 
 
 def _reads_instructions(said: Said) -> str | None:
-    words, told = plain_words(said.text), f" {' '.join(plain_words(said.instructions))} "
-    quoted = " ".join(plain_words(" ".join(re.findall(r'"([^"]+)"', said.instructions))))
+    # What the instructions quote is there to be said, with the words around it.
+    own = _QUOTED.sub(f" {_QUOTE} ", said.instructions)
+    words, told = plain_words(said.text), f" {' '.join(plain_words(own))} "
     for start in range(len(words) - _SHINGLE + 1):
         shingle = " ".join(words[start : start + _SHINGLE])
-        # What the instructions quote is there to be said.
-        if f" {shingle} " in told and shingle not in quoted:
+        if f" {shingle} " in told:
             return "Your instructions are not to be read out."
     return None
 
 
 def _invents(said: Said) -> str | None:
     known = f"{said.instructions}\n{said.told}"
-    digits = " ".join(_numbers(known))
+    digits = " ".join([*_numbers(known), *_days(known)])
     spoken = list(times_of(_MONEY.sub(" ", said.text)))
     clocks = {f"{hour}{minute:02}" for hour, minute, _ in spoken}
     # Days and times are judged by themselves.
@@ -122,6 +127,17 @@ def _invents(said: Said) -> str | None:
     return None
 
 
+def _days(text: str) -> Iterator[str]:
+    """Yield the days of a text that are written as 1984-03-09, in the digits that are spoken."""
+    for written in _ISO_DAY.findall(text):
+        with suppress(ValueError):
+            day = date.fromisoformat(written)
+            for form in ("%m%d%Y", "%d%m%Y", "%Y%m%d", "%m%d%y", "%d%m%y"):
+                yield day.strftime(form)
+            for year in (f"{day:%Y}", f"{day:%y}"):
+                yield from (f"{day.day}{year}", f"{day.month}{day.day}{year}")
+
+
 def _is_within(number: str, digits: str) -> bool:
     """Return whether a number is among those that are known; people leave out a country's code."""
     return number in digits or (len(number) > _LONGEST_NATIONAL and number[-9:] in digits)
@@ -131,7 +147,7 @@ def _numbers(text: str) -> Iterator[str]:
     """Yield runs of digits, as one number however they were grouped."""
     run = ""
     for word in [*plain_words(_MONEY.sub(" ", text)), ""]:
-        if word.isdecimal() or (run and word in _OH):
+        if word.isdecimal() or word in _OH:
             run += word if word.isdecimal() else "0"
             continue
         if len(run) >= _SHORTEST_NUMBER:

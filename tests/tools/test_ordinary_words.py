@@ -62,6 +62,34 @@ I need about 15 minutes.
 """.splitlines()
 
 
+MEMBER = """\
+- The member: "Ada Byron", member number 447190231, born 1984-03-09.
+- The procedure: "magnetic resonance imaging of the left knee without contrast", code 73721.
+"""
+OF_THE_MEMBER = """\
+The procedure is magnetic resonance imaging of the left knee without contrast, code 7 3 7 2 1.
+The member number is 4 4 7, 1 9 0, 2 3 1.
+She was born on the ninth of March nineteen eighty-four.
+The date of birth is March ninth, 1984.
+The date of birth is 03/09/1984.
+It's oh three, oh nine, eighty-four.
+Zero three zero nine one nine eight four.
+""".splitlines()
+
+
+@pytest.mark.parametrize("words", OF_THE_MEMBER)
+def test_what_a_payer_asks_for_may_be_said(words: str) -> None:
+    """Days and numbers of a member, and a procedure with many words, however they are spoken."""
+    said = Said(words, MEMBER, "")
+    assert [rule.speaking(said) for rule in workflow.guardrails] == [None] * 6
+
+
+def test_another_day_of_birth_is_invented() -> None:
+    """A slip of one day is stopped."""
+    said = Said("The date of birth is 03/10/1984.", MEMBER, "")
+    assert any(rule.speaking(said) for rule in workflow.guardrails)
+
+
 def notes(words: str) -> list[str]:
     return [rule.name for rule in workflow.guardrails if rule.heard(words) is not None]
 
