@@ -29,6 +29,8 @@ _TEXTS = {
     "name": ["Mallory Attacker", "Yes Confirmed"],
     "destination": [PREMIUM, "sales", f"tel:{PREMIUM}"],
     "keys": ["1", "911#"],
+    "status": ["approved"],
+    "answer": ["confirmed"],
     "people": ["4"],
     "whom": ["Bob", ""],
     "language": ["es", "fr"],

@@ -154,7 +154,7 @@ async def test_bad_arguments_do_nothing(
         scripted_model(seconds_per_character=0, brain=brain) as model,
     ):
         monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
-        await prepare(store)
+        await prepare(store, WORKFLOWS[name])
         calls: list[str] = []
         while not brain.done.is_set():
             calls.append(f"bad-{len(calls)}")
@@ -163,7 +163,7 @@ async def test_bad_arguments_do_nothing(
                 async with asyncio.timeout(60):
                     await attack.session.run(user_input="Go on.")
             used += attack.outputs
-        done = await effects(store, calls)
+        done = await effects(store, calls, ["Go on."])
     record_property(f"{kind.__name__} tool calls", len(used))
     assert done == []
     assert used
