@@ -37,12 +37,12 @@ def test_only_tools_and_ending_must_be_expected(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"speaks": ["Hello"]}, "userdata.speaks: Extra inputs are not permitted"),
-        ({"says": []}, "userdata.says: Tuple should have at least 1 item"),
-        ({"expect": {"tools": []}}, "expect.ended: Field required"),
+        ({"speaks": ["Hello"]}, "userdata.speaks: is no key that is known here"),
+        ({"says": []}, "userdata.says: is empty"),
+        ({"expect": {"tools": []}}, "expect.ended: is missing"),
         ({"taken": [{"slot": "s", "after_line": 9}]}, "a line that the caller does not say: 9"),
-        ({"caller": "12"}, "userdata.caller: Value error, not an E.164 number"),
-        ({"metadata": {"lines": "x"}}, "userdata.metadata.lines: Extra inputs"),
+        ({"caller": "12"}, "userdata.caller: not an E.164 number"),
+        ({"metadata": {"lines": "x"}}, "userdata.metadata.lines: is no key"),
         ({"says": [{"keys": "call"}]}, "String should match pattern"),
     ],
 )
@@ -52,6 +52,13 @@ def test_a_wrong_file_names_its_place(tmp_path: Path, change: dict[str, Any], wh
         load(written(tmp_path, change))
     assert what in str(raised.value)
     assert "scenarios.yaml:" in str(raised.value)
+
+
+def test_a_list_is_not_called_empty_for_its_mistakes(tmp_path: Path) -> None:
+    """A wrong scenario is one problem, though there is no right one beside it."""
+    with pytest.raises(ConfigError) as raised:
+        load(written(tmp_path, {"caller": "12"}))
+    assert [problem.path for problem in raised.value.problems] == ["scenarios[0].userdata.caller"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_every_workflow_has_a_demo_that_can_be_read(name: str) -> None:
     ("text", "what"),
     [
         ("steps: [{sya: Hello}]\n", "steps[0]: no such step, got sya"),
-        ("steps: [hang_up]\nexpect: {tool: [end_call]}\n", "expect.tool: Extra inputs"),
+        ("steps: [hang_up]\nexpect: {tool: [end_call]}\n", "expect.tool: is no key"),
         ("steps: [hang_up]\nexpect: {hangs_up: nobody}\n", "expect.hangs_up: Input should be"),
     ],
 )

@@ -208,7 +208,7 @@ async def test_small_talk_when_no_script_fits(text: Client) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "what"),
     [
-        ("greeting:", "greting:", "greting", "Extra inputs"),
+        ("greeting:", "greting:", "greting", "is no key"),
         ("need: day", "need: date", "document", "no slot 'date'"),
         ("pursue: booking", "pursue: bocking", "document", "no goal 'bocking'"),
         ("parse: phone", "parse: telephone", "slots.phone.parse", "Input should be"),
