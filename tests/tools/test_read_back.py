@@ -16,6 +16,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 FRIDAY = date(2026, 11, 20)
 
 NINE = Moment(datetime(2026, 11, 24, 9, 0, tzinfo=NEW_YORK))
+IN_TWO_WEEKS = Moment(datetime(2026, 12, 1, 9, 0, tzinfo=NEW_YORK))
 HALF_PAST = Moment(datetime(2026, 11, 24, 9, 30, tzinfo=NEW_YORK))
 NOON = Moment(datetime(2026, 11, 24, 12, 0, tzinfo=NEW_YORK))
 QUARTER_PAST_TWO = Moment(datetime(2026, 11, 24, 14, 15, tzinfo=NEW_YORK))
@@ -57,6 +58,9 @@ def is_said(value: Critical, text: str) -> bool:
         (NINE, "Dienstag um neun Uhr"),
         (NINE, "terça, dia vinte e quatro de novembro, às nove horas"),
         (NINE, "martedì alle nove"),
+        (NINE, "Tuesday the 24th at nine"),
+        (NINE, "Tuesday from nine to ten"),
+        (IN_TWO_WEEKS, "Tuesday the first at nine in the morning"),
         (HALF_PAST, "Tuesday at half past nine"),
         (HALF_PAST, "Tuesday nine-thirty"),
         (HALF_PAST, "Tuesday at 9:30 a.m."),
@@ -97,6 +101,8 @@ def test_a_value_is_found_however_it_is_said(value: Critical, text: str) -> None
         (NINE, "Tuesday at nine in the evening"),
         (NINE, "Tuesday, December 1 at nine"),
         (NINE, "Monday at nine"),
+        (NINE, "Tuesday the 25th at nine"),
+        (IN_TWO_WEEKS, "Tuesday at nine in the morning"),
         (NINE, "Tuesday at ten"),
         (NINE, "Tuesday at 9:30"),
         (NINE, "Tuesday at nine thirty"),
