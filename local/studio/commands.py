@@ -23,6 +23,7 @@ __all__ = ["add_to"]
 
 _FAILED: Final = 1
 _WORKFLOWS: Final = Path(__file__).parents[2] / "workflows"
+_OTHER_PICTURES: Final = frozenset({".gif", ".jpeg", ".jpg", ".pdf", ".png", ".webp"})
 
 new = typer.Typer(no_args_is_help=True, help="Make the files of something new.")
 
@@ -79,6 +80,8 @@ def graph(
     known = workflow.discover()
     if name not in known:
         raise WrongUse(f"no workflow {name!r}; there are {', '.join(known)}")
+    if output is not None and output.suffix.lower() in _OTHER_PICTURES:
+        raise WrongUse(f"{output}: no picture of this kind is drawn; name it .svg")
     drawn = graph_of(known[name])
     named = "svg" if output is not None and output.suffix.lower() == ".svg" else "mermaid"
     text = as_svg(drawn) if (form or named) == "svg" else as_mermaid(drawn)

@@ -60,6 +60,9 @@ def test_a_new_workflow_works_as_it_is(checkout: Path) -> None:
     drawn = ring(checkout, "graph", "lock_smith")
     assert 'a0["lock_smith"]:::agent' in drawn.stdout
     assert ring(checkout, "graph", "lock_smith", "--output", "picture.svg").returncode == 0
+    refused = ring(checkout, "graph", "lock_smith", "--output", "picture.png")
+    assert refused.returncode == 2
+    assert "name it .svg" in refused.stderr
     assert (checkout / "picture.svg").read_text(encoding="utf-8").startswith("<svg")
     simulated = ring(checkout, "simulate", "lock_smith")
     assert simulated.returncode == 0, simulated.stdout + simulated.stderr
