@@ -28,6 +28,7 @@ _QUOTE = re.compile(r"[\"\u201c](.+?)[\"\u201d]", re.DOTALL)
 _SINGLE_QUOTE = re.compile(r"(?<!\w)['\u2018](.+)['\u2019](?!\w)", re.DOTALL)
 _ANY = re.compile(r"\b(?:any|either|whichever|whatever)\b", re.IGNORECASE)
 _READ_BACK = "Read this back"
+_GOODBYE = "end_call"
 _PLACE = re.compile(r"\{([\w.]+)(:digits)?\}")
 
 
@@ -298,7 +299,7 @@ class _Dialogue:
         if call.then is None:
             return self._pursue(state) if state.goal else state
         text = _filled(call.then, {**state.values, **result})
-        if call.ends:
+        if call.ends or call.tool == _GOODBYE:  # after which nothing is asked
             return self._reached(state).saying(text, expect=call.expect)
         return self._aside(state, text, call.expect)
 

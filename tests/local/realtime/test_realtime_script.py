@@ -154,6 +154,14 @@ async def test_goodbye_in_many_ways(text: Client, words: str) -> None:
     assert call_of(await text.ask(words))["name"] == "end_call"
 
 
+async def test_nothing_is_asked_after_goodbye(text: Client) -> None:
+    """A question that is open is not put to somebody who goes."""
+    await offered(text)
+    done = await text.result(call_of(await text.ask("Goodbye.")), "The call ends.")
+    assert "Goodbye" in text_of(done)
+    assert "?" not in text_of(done)
+
+
 async def test_words_that_mean_nothing(text: Client) -> None:
     """The first time it asks again, the second time it refers to staff."""
     assert "did not catch" in await text.answer("Purple elephants dance")
