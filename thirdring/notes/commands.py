@@ -81,6 +81,10 @@ def forget(number: Number, *, business: Business = None) -> None:
     done = with_store(lambda store: forget_caller(store, wanted, business, now))
     for name, count in done.items():
         typer.echo(f"{name}: {count} facts deleted; nothing is remembered from now on")
+    if business is not None and not any(done.values()):
+        typer.echo(
+            f"{business} knew nothing of this number: is that its name in the file?", err=True
+        )
     if not done:
         typer.echo(
             "nobody knows this number; --business says where it is to stay unknown", err=True
