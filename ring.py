@@ -200,8 +200,8 @@ def courier(
     from sip import courier as service
 
     log_to_stderr()
-    followed = _followed(config)
     home = _home_with_room()
+    followed = _followed(config)
     done = service.run(home, followed.settings, os.environ, once=once, followed=followed)
     asyncio.run(done)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from livekit.agents import llm
 
 from local.talk.terminal_call import TypedCall
+from thirdring.workflow import described
 
 __all__ = ["Reply", "obey"]
 
@@ -49,8 +50,8 @@ def _show_help(_call: TypedCall, _argument: str) -> Reply:
 
 def _show_tools(call: TypedCall, _argument: str) -> Reply:
     tools = call.session.current_agent.tools
-    described = [tool.info for tool in tools if isinstance(tool, llm.FunctionTool)]
-    lines = [f"  {one.name}: {(one.description or '').splitlines()[0]}" for one in described]
+    known = [tool for tool in tools if isinstance(tool, llm.FunctionTool | llm.RawFunctionTool)]
+    lines = [f"  {tool.info.name}: {(described(tool) or '-').splitlines()[0]}" for tool in known]
     return Reply("\n".join(lines) or "The agent has no tools.")
 
 

@@ -150,7 +150,7 @@ async def test_the_time_limit_is_said_and_ends_the_call(
     calling: Calls, model: ScriptedModel, board: Switchboard
 ) -> None:
     """The agent is stopped, the line is said to its end, then the room is gone."""
-    (workflow,) = board.workflows.values()
+    workflow = board.workflows["patient_questions"]
     short = workflow.model_copy(update={"time_limit_minutes": 0.8 / 60})
     async with calling(replace(board, workflows={workflow.name: short})) as call:
         await call.answer()

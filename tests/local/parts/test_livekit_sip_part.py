@@ -98,6 +98,7 @@ async def test_all_around_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "media_timeout": "15s",
         "logging": {"level": "info", "json": False},
     }
-    assert [list(trunk.numbers) for trunk in trunks.items] == [[up.number]]
+    numbers = [line.number for business in up.settings.businesses for line in business.lines]
+    assert [list(trunk.numbers) for trunk in trunks.items] == [numbers]
     assert [list(rule.trunk_ids) for rule in rules.items] == [[trunks.items[0].sip_trunk_id]]
     assert keys[2] not in "".join(argument for part in up.parts for argument in part.argv)

@@ -279,7 +279,7 @@ def test_a_script_books_by_pipe_and_the_record_arrives(stack: Stack) -> None:
         [sys.executable, "-c", WITHOUT_SOUND],
         cwd=ROOT,
         env={**os.environ, **stack.environ},
-        input=f"{said}202 555 0123\nNo, that's all.\n",
+        input=f"{said}202 555 0123\nYes, that is right.\nNo, that's all.\n",
         capture_output=True,
         text=True,
         timeout=60,
