@@ -17,7 +17,8 @@ from livekit.agents import NOT_GIVEN, JobContext
 from livekit.agents.voice.io import TextOutput
 
 from sip import inbound
-from sip.caller import CallerEvents, Follower, arrival, follow
+from sip.caller import CallerEvents, Follower, follow
+from sip.joining import join
 from sip.keypad import RoomKeypad, UnseenKeypad
 from sip.last_news import hear_of_departure
 from sip.orphan import end_with_worker
@@ -45,9 +46,6 @@ from thirdring.workflow import Workflow
 __all__ = ["Switchboard", "Typist", "answer", "finish", "live_call", "prewarm"]
 
 logger = logging.getLogger(__name__)
-
-_ARRIVAL_SECONDS: Final = 10.0
-"""How long the caller's participant may take to show itself; it is there before the dispatch."""
 
 _SAYING_SECONDS: Final = 1.0
 """How long livekit-server may take to show an attribute to the others."""
@@ -218,17 +216,8 @@ async def _leg(ctx: JobContext, typist: Typist | None) -> Leg | None:
     if ctx.is_fake_job():
         caller = typist and typist.caller
         return Leg(call_id=ctx.job.id, kind=LegKind.CONSOLE, identity="console", caller=caller)
-    await ctx.connect()
-    # livekit-server takes 200 ms to choose a worker. Of a caller who gave up meanwhile there is no
-    # room any more, and by joining we have made another one of its name.
-    gave_up = False
-    try:
-        async with asyncio.timeout(_ARRIVAL_SECONDS):  # of a room that has gone it never comes
-            gave_up = bool(ctx.job.room.sid) and await ctx.room.sid != ctx.job.room.sid
-        participant = await arrival(ctx.room, timeout=0 if gave_up else _ARRIVAL_SECONDS)
-    except TimeoutError:
-        why = "the caller gave up before we came" if gave_up else "no caller came into the room"
-        logger.warning(why, extra={"room": ctx.room.name})
+    participant = await join(ctx)
+    if participant is None:
         return None
     return inbound.leg(participant, ctx.room.name)
 

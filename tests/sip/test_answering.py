@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from sip import answering
+from sip import answering, joining
 from sip.answering import Switchboard
 from tests.peers.scripted_model import ScriptedModel
 from tests.peers.whole_call import PHONE, Calls, ending, turns, uses
@@ -148,7 +148,7 @@ async def test_a_job_without_a_caller_ends(
     calling: Calls, board: Switchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody comes: there is no call, so there is no journal."""
-    monkeypatch.setattr(answering, "_ARRIVAL_SECONDS", 0.2)
+    monkeypatch.setattr(joining, "_ARRIVAL_SECONDS", 0.2)
     async with calling.job() as job:
         await job.answer()
         assert job.over.result() == "nobody came"
