@@ -271,7 +271,10 @@ class LiveCall:
         self.journal.append(Ended(at=self._clock.now(), ending=self.ending))
         self._stages.log(turns=len(self.recorder.conversation.turns))
         await self.journal.close()
-        await self.resources.aclose()
+        try:
+            await self.resources.aclose()
+        except Exception:
+            logger.exception("something that the call had opened could not be closed")
         await self._far_end.close()
 
     def _record(self, entry: Entry) -> None:

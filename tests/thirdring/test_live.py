@@ -164,3 +164,14 @@ async def test_what_the_call_opened_is_closed_with_it(call: OpenCall) -> None:
     call.live.resources.callback(closed.append, "store")
     await call.entries()
     assert closed == ["store"]
+
+
+async def test_what_cannot_be_closed_leaves_no_room_behind(call: OpenCall) -> None:
+    """A store that has gone away is no reason to leave the caller's room standing."""
+
+    def fail() -> None:
+        raise ConnectionResetError("the store has gone")
+
+    call.live.resources.callback(fail)
+    await call.live.finish()
+    assert call.far_end.closed == [None]
