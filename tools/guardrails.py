@@ -19,6 +19,7 @@ __all__ = [
     "INJECTION",
     "INVENTED_NUMBERS",
     "OWN_INSTRUCTIONS",
+    "USUAL",
     "off_topic",
 ]
 
@@ -173,6 +174,9 @@ ABUSE: Final = Guardrail("abuse", heard=_abusive)
 CARD_NUMBERS: Final = Guardrail("a card number", heard=_card_heard, speaking=_card_said)
 OWN_INSTRUCTIONS: Final = Guardrail("reading out instructions", speaking=_reads_instructions)
 INVENTED_NUMBERS: Final = Guardrail("an invented number", speaking=_invents)
+
+USUAL: Final = (INJECTION, ABUSE, CARD_NUMBERS, OWN_INSTRUCTIONS, INVENTED_NUMBERS)
+"""For any agent that speaks for somebody with others."""
 
 
 def off_topic(*words: str, helps_with: str) -> Guardrail:

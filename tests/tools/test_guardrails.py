@@ -32,11 +32,7 @@ DESK = Workflow(
     name="desk",
     greeting="Hello.",
     guardrails=(
-        guardrails.INJECTION,
-        guardrails.ABUSE,
-        guardrails.CARD_NUMBERS,
-        guardrails.OWN_INSTRUCTIONS,
-        guardrails.INVENTED_NUMBERS,
+        *guardrails.USUAL,
         guardrails.off_topic("weather", helps_with="tables"),
     ),
 )

@@ -14,11 +14,7 @@ workflow = Workflow(
     tools=(reservations.request_reservation, calls.end_call),
     greeting="Hello, this is {{ agent_name }}. Where may I reserve a table for you?",
     guardrails=(
-        guardrails.INJECTION,
-        guardrails.ABUSE,
-        guardrails.CARD_NUMBERS,
-        guardrails.OWN_INSTRUCTIONS,
-        guardrails.INVENTED_NUMBERS,
+        *guardrails.USUAL,
         guardrails.off_topic(
             r"(?:how|what)(?:'s| is| will) the weather",
             "weather (?:be|forecast|like|today|tomorrow)",
