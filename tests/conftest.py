@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,22 @@ def pytest_terminal_summary(
         terminalreporter.section("CI=true: skipped, and not on the list in tests/conftest.py")
         for line in unexpected:
             terminalreporter.line(line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the parts of its stack have logged last."""
+    report = yield
+    if report.when == "call" and report.failed and isinstance(item, pytest.Function):
+        for stack in item.funcargs.values():
+            for part, path in getattr(stack, "log_paths", {}).items():
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                # Waiting for a room to go is asking for it, fifty times a second.
+                told = [line[:300] for line in lines if "RoomService.List" not in line]
+                report.sections.append((f"last logged by {part}", "\n".join(told[-25:])))
+    return report
 
 
 @pytest.fixture(scope="session")
