@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from warnings import filterwarnings
@@ -365,9 +364,12 @@ def chaos(
     raise typer.Exit(asyncio.run(done))
 
 
-with suppress(ModuleNotFoundError):  # the image that serves calls holds nothing of `local`
+try:
     from local.studio.commands import add_to
-
+except ModuleNotFoundError as error:
+    if error.name != "local":  # of which the image that serves calls holds nothing
+        raise
+else:
     add_to(app)
 
 

@@ -24,6 +24,21 @@ WEBHOOK = {
     "THIRDRING_WEBHOOK_SECRET": "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 }
 
+# Imports ring.py where a module cannot be imported because that one or another one is missing.
+WITHOUT = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {sys.argv[2]!r}", name=sys.argv[2])
+
+sys.meta_path.insert(0, Absent())
+sys.path.insert(0, "")
+import ring
+"""
+
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     ours = ("LIVEKIT_", "OPENAI_", "THIRDRING_")
@@ -215,3 +230,27 @@ async def test_a_command_ends_by_signal(tmp_path: Path, ending: signal.Signals, 
         command.send_signal(ending)
         rest = await command.stderr.read()
         assert (await command.wait(), b"Traceback" in rest) == (code, False)
+
+
+@pytest.mark.parametrize(
+    ("imported", "missing", "code", "said"),
+    [
+        ("local", "local", 0, ""),
+        ("local.studio", "local.studio", 1, "No module named 'local.studio'"),
+        ("local.studio.commands", "pillow", 1, "No module named 'pillow'"),
+    ],
+)
+def test_only_the_absence_of_the_whole_package_is_passed_over(
+    imported: str, missing: str, code: int, said: str
+) -> None:
+    """The image has no `local`; whatever else is missing is named, and no verb is just gone."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, imported, missing],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
