@@ -30,7 +30,7 @@ class Conversation:
     def __init__(self, state: CallState, session: AgentSession[CallState]) -> None:
         self.state = state
         self.clock = state.clock
-        self._session = session
+        self.session = session
 
     async def use(self, tool: str, /, tool_call: str | None = None, **arguments: object) -> str:
         """Return the tool's result; a refusal begins with `REFUSED: `."""
@@ -39,11 +39,11 @@ class Conversation:
 
     async def use_at_once(self, *calls: Call) -> list[str]:
         """Return the results of tool calls that the model makes in one turn."""
-        model = self._session.llm
+        model = self.session.llm
         assert isinstance(model, ScriptedLLM)
         model.script.append(calls)
         async with asyncio.timeout(20):
-            result: RunResult[object] = await self._session.run(user_input="...")
+            result: RunResult[object] = await self.session.run(user_input="...")
         outputs = [event.item for event in result.events if event.type == "function_call_output"]
         assert len(outputs) == len(calls)
         return [f"REFUSED: {item.output}" if item.is_error else item.output for item in outputs]

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,23 +15,10 @@ from thirdring.calls import Role
 from thirdring.store import Store
 from thirdring.store.agenda import HOLD
 from thirdring.store.appointments import AppointmentBook, Reservation, slots_of
-from thirdring.store.sqlite import SqliteStore
 from tools.appointments import book_appointment, find_slots
 
 TOOLS: list[Tool | Toolset] = [find_slots, book_appointment]
 TUESDAY = date(2026, 11, 24)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, TOOLS) as conversation:
-        yield conversation
 
 
 async def test_free_times_are_offered_with_ids(call: Conversation) -> None:

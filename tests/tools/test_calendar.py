@@ -1,37 +1,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from livekit.agents.llm import Tool, Toolset
 
-from tests.peers.tool_calls import Conversation, calling
+from tests.peers.tool_calls import Conversation
 from tests.samples import SetClock, business
 from thirdring.store import Store, from_text
 from thirdring.store.appointments import AppointmentBook
 from thirdring.store.events import Event, EventBook
-from thirdring.store.sqlite import SqliteStore
 from tools.appointments import book_appointment, find_slots
 from tools.calendar import add_event, check_calendar
 
 TOOLS: list[Tool | Toolset] = [check_calendar, add_event, find_slots, book_appointment]
 WISH = {"title": "Call about the roof", "day": "Monday", "start": "two", "with_name": "Ada Byron"}
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, TOOLS) as conversation:
-        yield conversation
 
 
 async def events(store: Store) -> list[Event]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from tests.peers.staff import with_staff
-from tests.peers.tool_calls import Conversation, calling
+from tests.peers.tool_calls import Conversation
 from thirdring.outcome import Outcome, OutcomeSheet
 from thirdring.store import Store
 from thirdring.store.callbacks import CallbackBook, CallbackRequest
 from thirdring.store.notifications import NotificationQueue
-from thirdring.store.sqlite import SqliteStore
 from tools.callback import Callback, request_callback
 
 
@@ -22,18 +19,14 @@ class Question(Outcome):
     callback: Callback | None = None
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
+TOOLS = [request_callback]
 
 
 @pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, [request_callback]) as conversation:
-        with_staff(conversation.state)
-        conversation.state.outcome = OutcomeSheet(Question, lambda _value: None)
-        yield conversation
+def call(call: Conversation) -> Conversation:
+    with_staff(call.state)
+    call.state.outcome = OutcomeSheet(Question, lambda _value: None)
+    return call
 
 
 async def asked(store: Store) -> CallbackRequest:

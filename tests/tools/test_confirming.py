@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from livekit.agents import RunContext, function_tool
 
-from tests.peers.tool_calls import Conversation, calling
+from tests.peers.tool_calls import Conversation
 from thirdring.calls import Role
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
-from thirdring.store.sqlite import SqliteStore
 from tools.confirming import Moment, Name, Phone, require_confirmed
 from tools.guard import guarded
 
@@ -68,13 +65,7 @@ async def complain(ctx: RunContext[CallState], name: str) -> str:
     return "noted"
 
 
-@pytest.fixture
-async def call(tmp_path: Path) -> AsyncIterator[Conversation]:
-    async with (
-        SqliteStore(tmp_path / "store.db") as store,
-        calling(store, [visit, forget, full, complain]) as conversation,
-    ):
-        yield conversation
+TOOLS = [visit, forget, full, complain]
 
 
 async def test_what_was_read_back_and_agreed_to_is_done(call: Conversation) -> None:

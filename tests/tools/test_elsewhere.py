@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -17,14 +15,6 @@ from tests.peers.raw_server import answering
 from tests.peers.scripted_llm import Call
 from thirdring.outside_settings import HttpArgument
 from thirdring.store import Store
-from thirdring.store.sqlite import SqliteStore
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    async with SqliteStore(tmp_path / "store.db") as opened:
-        yield opened
-
 
 EFFECT = {
     "method": "POST",

@@ -2,21 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from livekit.agents import Agent, AgentSession, RunContext, function_tool
-from livekit.agents.voice.run_result import RunResult
+from livekit.agents import RunContext, function_tool
 
-from tests.peers.scripted_llm import Call, ScriptedLLM
-from tests.samples import LINE, business, opened
+from tests.peers.tool_calls import Conversation
 from thirdring.errors import ToolRefused
 from thirdring.journal import Entry, ToolBegun, ToolUsed
 from thirdring.recorder import Recorder
 from thirdring.settings import Limits
 from thirdring.state import CallState
-from thirdring.store.sqlite import SqliteStore
 from tools.guard import LONGEST_RESULT, as_data, effect_key, guarded
 
 
@@ -55,124 +50,95 @@ async def end_call(ctx: RunContext[CallState]) -> str:
     return effect_key(ctx)
 
 
-@pytest.fixture
-async def session(tmp_path: Path) -> AsyncIterator[AgentSession[CallState]]:
-    async with SqliteStore(tmp_path / "store.db") as store:
-        state = CallState(business=business(), line=LINE, leg=opened().leg, store=store)
-        started = AgentSession(llm=ScriptedLLM(), userdata=state)
-        async with started:
-            await started.start(Agent(instructions="", tools=[misbehave, pay, end_call]))
-            yield started
+TOOLS = [misbehave, pay, end_call]
 
 
-async def heard(
-    session: AgentSession[CallState], how: str | None = None, tool: str = "misbehave"
-) -> tuple[str, bool]:
-    """Return what the model heard, and whether as an error."""
-    model = session.llm
-    assert isinstance(model, ScriptedLLM)
-    model.script.append(Call(tool, {} if how is None else {"how": how}))
-    async with asyncio.timeout(20):
-        result: RunResult[object] = await session.run(user_input="...")
-    (output,) = [event.item for event in result.events if event.type == "function_call_output"]
-    return output.output, output.is_error
-
-
-async def test_a_result_passes(session: AgentSession[CallState]) -> None:
+async def test_a_result_passes(call: Conversation) -> None:
     """A tool that works is not touched."""
-    assert await heard(session, "work") == ("fine", False)
+    assert await call.use("misbehave", how="work") == "fine"
 
 
-async def test_a_refusal_is_heard_in_its_own_words(session: AgentSession[CallState]) -> None:
+async def test_a_refusal_is_heard_in_its_own_words(call: Conversation) -> None:
     """The model can act on the reason."""
-    assert await heard(session, "refuse") == ("Not on Sundays.", True)
+    assert await call.use("misbehave", how="refuse") == "REFUSED: Not on Sundays."
 
 
 async def test_an_unexpected_error_is_not_told(
-    session: AgentSession[CallState], caplog: pytest.LogCaptureFixture
+    call: Conversation, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What went wrong is for the log, not for the caller."""
-    output, is_error = await heard(session, "raise")
-    assert (is_error, "secret" in output) == (True, False)
+    heard = await call.use("misbehave", how="raise")
+    assert heard.startswith("REFUSED: ")
+    assert "secret" not in heard
     assert "a secret path" in caplog.text
 
 
 async def test_a_tool_that_hangs_is_stopped(
-    session: AgentSession[CallState], monkeypatch: pytest.MonkeyPatch
+    call: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller does not wait for ever."""
     monkeypatch.setattr("tools.guard.TIME_LIMIT_SECONDS", 0.05)
-    assert await heard(session, "hang") == ("That is taking too long right now.", True)
+    assert await call.use("misbehave", how="hang") == (
+        "REFUSED: That is taking too long right now."
+    )
 
 
-async def test_a_long_result_is_cut(session: AgentSession[CallState]) -> None:
+async def test_a_long_result_is_cut(call: Conversation) -> None:
     """At most 8 KiB, whole characters only, and the model knows."""
-    output, is_error = await heard(session, "babble")
-    assert not is_error
-    assert len(output.encode()) <= LONGEST_RESULT
-    assert output.endswith("ää [cut: the result was too long]")
+    heard = await call.use("misbehave", how="babble")
+    assert heard.startswith("ää")
+    assert len(heard.encode()) <= LONGEST_RESULT
+    assert heard.endswith("ää [cut: the result was too long]")
 
 
 async def test_whether_an_effect_was_done_is_not_known_when_its_time_is_up(
-    session: AgentSession[CallState],
+    call: Conversation,
 ) -> None:
     """A model that tried it again might do it twice."""
-    output, is_error = await heard(session, tool="pay")
-    assert is_error
-    assert "Do not try it again" in output
+    heard = await call.use("pay")
+    assert heard.startswith("REFUSED: ")
+    assert "Do not try it again" in heard
 
 
-async def test_arguments_are_judged_before_the_tool_runs(session: AgentSession[CallState]) -> None:
+async def test_arguments_are_judged_before_the_tool_runs(call: Conversation) -> None:
     """LiveKit would have passed this one."""
-    model = session.llm
-    assert isinstance(model, ScriptedLLM)
-    model.script.append(Call("misbehave", {"how": "work", "why": "because"}))
-    async with asyncio.timeout(20):
-        result: RunResult[object] = await session.run(user_input="...")
-    (output,) = [event.item for event in result.events if event.type == "function_call_output"]
-    assert output.output == "There is no argument why, only: how."
+    heard = await call.use("misbehave", how="work", why="because")
+    assert heard == "REFUSED: There is no argument why, only: how."
 
 
-async def test_a_call_has_only_so_many_tool_calls(session: AgentSession[CallState]) -> None:
+async def test_a_call_has_only_so_many_tool_calls(call: Conversation) -> None:
     """After the last of them it can only be ended; wrong calls count too."""
-    state = session.userdata
+    state = call.state
     state.business = state.business.model_copy(update={"limits": Limits(tool_calls=2)})
-    assert await heard(session, "work") == ("fine", False)
-    await heard(session, "refuse")
-    output, is_error = await heard(session, "work")
-    assert is_error
-    assert output.startswith("This call has used its 2 tool calls")
-    assert not (await heard(session, tool="end_call"))[1]
+    assert await call.use("misbehave", how="work") == "fine"
+    await call.use("misbehave", how="refuse")
+    heard = await call.use("misbehave", how="work")
+    assert heard.startswith("REFUSED: This call has used its 2 tool calls")
+    assert (await call.use("end_call")).startswith("call-1:")
 
 
-async def test_a_line_may_allow_more_than_its_business(session: AgentSession[CallState]) -> None:
+async def test_a_line_may_allow_more_than_its_business(call: Conversation) -> None:
     """A limit of the line takes the place of the one of its business."""
-    state = session.userdata
+    state = call.state
     state.business = state.business.model_copy(update={"limits": Limits(tool_calls=1)})
     state.line = state.line.model_copy(update={"limits": Limits(tool_calls=2)})
-    await heard(session, "work")
-    assert await heard(session, "work") == ("fine", False)
-    assert (await heard(session, "work"))[1]
+    await call.use("misbehave", how="work")
+    assert await call.use("misbehave", how="work") == "fine"
+    assert (await call.use("misbehave", how="work")).startswith("REFUSED: ")
 
 
 async def test_an_effect_is_known_by_its_call_and_its_tool_call(
-    session: AgentSession[CallState],
+    call: Conversation,
 ) -> None:
     """No two tool calls of any two calls share a key."""
-    model = session.llm
-    assert isinstance(model, ScriptedLLM)
-    model.script.append(Call("end_call", {}, "fc_77"))
-    async with asyncio.timeout(20):
-        result: RunResult[object] = await session.run(user_input="...")
-    (output,) = [event.item for event in result.events if event.type == "function_call_output"]
-    assert output.output == "call-1:fc_77"
+    assert await call.use("end_call", "fc_77") == "call-1:fc_77"
 
 
-async def test_every_tool_call_is_in_the_journal(session: AgentSession[CallState]) -> None:
+async def test_every_tool_call_is_in_the_journal(call: Conversation) -> None:
     """Its beginning with what the model gave, its end with what it heard."""
     entries: list[Entry] = []
-    Recorder(entries.append, session.userdata.clock).attach(session)
-    await heard(session, "refuse")
+    Recorder(entries.append, call.clock).attach(call.session)
+    await call.use("misbehave", how="refuse")
     (begun,) = [entry for entry in entries if isinstance(entry, ToolBegun)]
     (used,) = [entry for entry in entries if isinstance(entry, ToolUsed)]
     assert begun.use.arguments == {"how": "refuse"}

@@ -1,30 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import date, time
-from pathlib import Path
 
-import pytest
-
-from tests.peers.tool_calls import Conversation, calling
+from tests.peers.tool_calls import Conversation
 from thirdring.settings import Holiday, OpeningHours
-from thirdring.store import Store
-from thirdring.store.sqlite import SqliteStore
 from tools.hours import opening_hours
 
 TOOLS = [opening_hours]
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, TOOLS) as conversation:
-        yield conversation
 
 
 async def test_the_hours_are_a_sentence(call: Conversation) -> None:

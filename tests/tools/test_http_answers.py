@@ -6,8 +6,6 @@ import asyncio
 import gzip
 import json
 import logging
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +15,6 @@ from tests.peers.declared_tools import SECRET, declared, having, text_answer, us
 from tests.peers.endpoint import serving
 from tests.peers.raw_server import answering
 from thirdring.store import Store
-from thirdring.store.sqlite import SqliteStore
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    async with SqliteStore(tmp_path / "store.db") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +15,7 @@ from tests.peers.endpoint import serving
 from tests.peers.tool_calls import calling
 from thirdring.outside_settings import HttpArgument
 from thirdring.store import Store
-from thirdring.store.sqlite import SqliteStore
 from tools.http_tools import http_tool
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    async with SqliteStore(tmp_path / "store.db") as opened:
-        yield opened
 
 
 async def test_what_the_service_says_is_heard_as_data(store: Store) -> None:

@@ -1,23 +1,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-from livekit.agents.llm import Tool, Toolset
 from pydantic import SecretStr
 
-from tests.peers.tool_calls import Conversation, calling
+from tests.peers.tool_calls import Conversation
 from tests.samples import business
 from thirdring.calls import Role
 from thirdring.outcome import OutcomeSheet
 from thirdring.settings import StaffMember
-from thirdring.store import Store
 from thirdring.store.notifications import NotificationQueue
-from thirdring.store.sqlite import SqliteStore
 from tools.appointments import find_slots
 from tools.job_card import JobCard, book_appointment, confirm_job, emergency_in, note_job
 
@@ -33,22 +28,17 @@ LEAK = {
 READ_BACK = "A leaking tap at 12 Oak Street, Tuesday morning, Ann Baker, 2 0 2, 5 5 5, 0 1 2 3?"
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened:
-        yield opened
+TOOLS = [find_slots, book_appointment, note_job, confirm_job]
 
 
 @pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
+def call(call: Conversation) -> Conversation:
     """Return a call to a business whose plumber is told of things."""
     plumber = StaffMember(name="sam", notify=(SecretStr("json://127.0.0.1"),))
-    tools: list[Tool | Toolset] = [find_slots, book_appointment, note_job, confirm_job]
-    async with calling(store, tools) as conversation:
-        state = conversation.state
-        state.business = business().model_copy(update={"staff": {"sam": plumber}})
-        state.outcome = OutcomeSheet(JobCard, lambda _card: None)
-        yield conversation
+    state = call.state
+    state.business = business().model_copy(update={"staff": {"sam": plumber}})
+    state.outcome = OutcomeSheet(JobCard, lambda _card: None)
+    return call
 
 
 def card(call: Conversation) -> JobCard:

@@ -6,20 +6,19 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
+from tests.peers.tool_calls import FRIDAY_NOON, Conversation
 from thirdring.calls import Role
 from thirdring.roles import Roles
 from thirdring.store import Store
 from thirdring.store.errands import Wish, add
-from thirdring.store.sqlite import SqliteStore
 from tools.far_end import WHO_IS_THERE, FarEnd, by_rules, far_end, keep_waiting
 from tools.keypad import MOST_KEYS, press_keys
 
+TOOLS = [press_keys, keep_waiting]
 MENU = "For benefits, press one. For prior authorization, press two."
 
 
@@ -35,27 +34,18 @@ class Keys:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
 def keys() -> Keys:
     return Keys()
 
 
 @pytest.fixture
-async def call(store: Store, keys: Keys) -> AsyncIterator[Conversation]:
-    async with calling(store, [press_keys, keep_waiting]) as conversation:
-        conversation.state.keypad = keys
-        conversation.state.roles = Roles(classifier=WHO_IS_THERE)
-        details = {"member_id": "AC 4471 9023", "date_of_birth": "1984-03-09"}
-        wish = Wish("riverside_clinic", "prior_auth", None, {**details}, "call-0", "k")
-        conversation.state.errand = await store.write(
-            lambda connection: add(connection, wish, now=FRIDAY_NOON)
-        )
-        yield conversation
+async def call(call: Conversation, store: Store, keys: Keys) -> Conversation:
+    call.state.keypad = keys
+    call.state.roles = Roles(classifier=WHO_IS_THERE)
+    details = {"member_id": "AC 4471 9023", "date_of_birth": "1984-03-09"}
+    wish = Wish("riverside_clinic", "prior_auth", None, {**details}, "call-0", "k")
+    call.state.errand = await store.write(lambda connection: add(connection, wish, now=FRIDAY_NOON))
+    return call
 
 
 @pytest.mark.parametrize(

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
+from tests.peers.tool_calls import FRIDAY_NOON, Conversation
 from thirdring.calls import Role
 from thirdring.settings import MemorySettings
 from thirdring.store import Store
 from thirdring.store.memory import CallerMemory
-from thirdring.store.sqlite import SqliteStore
 from tools.memory import forget_caller, remember_caller
 
 NUMBER = "+12025550199"
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, [remember_caller, forget_caller]) as conversation:
-        yield conversation
+TOOLS = [remember_caller, forget_caller]
 
 
 async def known(store: Store) -> list[tuple[str, str]]:

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.peers.staff import DANA, with_staff
-from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
+from tests.peers.tool_calls import FRIDAY_NOON, Conversation
 from thirdring.calls import Role
 from thirdring.store import Store
 from thirdring.store.messages import Message, MessageBook
 from thirdring.store.notifications import NotificationQueue
-from thirdring.store.sqlite import SqliteStore
 from tools.messages import take_message
 
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
+TOOLS = [take_message]
 
 
 @pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, [take_message]) as conversation:
-        with_staff(conversation.state)
-        yield conversation
+def call(call: Conversation) -> Conversation:
+    with_staff(call.state)
+    return call
 
 
 async def told(store: Store) -> list[tuple[str, str, bool]]:

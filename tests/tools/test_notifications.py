@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from tests.peers.staff import with_staff
-from tests.peers.tool_calls import Conversation, calling
+from tests.peers.tool_calls import Conversation
 from thirdring.store import Store
 from thirdring.store.notifications import NotificationQueue
-from thirdring.store.sqlite import SqliteStore
 from tools.notifications import notify, notify_staff
 
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
+TOOLS = [notify_staff]
 
 
 @pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, [notify_staff]) as conversation:
-        with_staff(conversation.state)
-        yield conversation
+def call(call: Conversation) -> Conversation:
+    with_staff(call.state)
+    return call
 
 
 async def test_what_is_urgent_goes_to_everybody(call: Conversation, store: Store) -> None:

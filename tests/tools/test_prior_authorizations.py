@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
+from tests.peers.tool_calls import FRIDAY_NOON, Conversation
 from thirdring.calls import Role
 from thirdring.outcome import OutcomeSheet
 from thirdring.store import Store
 from thirdring.store.errands import Wish, add, find
-from thirdring.store.sqlite import SqliteStore
 from tools.prior_authorizations import (
     PriorAuthorization,
     PriorAuthorizationRequest,
     note_decision,
 )
 
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
+TOOLS = [note_decision]
 
 
 @pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, [note_decision]) as conversation:
-        conversation.state.outcome = OutcomeSheet(PriorAuthorization, lambda _value: None)
-        yield conversation
+def call(call: Conversation) -> Conversation:
+    call.state.outcome = OutcomeSheet(PriorAuthorization, lambda _value: None)
+    return call
 
 
 def outcome(call: Conversation) -> PriorAuthorization:

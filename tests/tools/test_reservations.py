@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
-from tests.peers.tool_calls import FRIDAY_NOON, Conversation, calling
+from tests.peers.tool_calls import FRIDAY_NOON, Conversation
 from thirdring.calls import Role
 from thirdring.outcome import OutcomeSheet
 from thirdring.store import Store
 from thirdring.store.errands import Errand, Wish, add, find, open_errands
-from thirdring.store.sqlite import SqliteStore
 from tools.reservations import Reservation, note_answer, request_reservation
 
 WISH: dict[str, Any] = {
@@ -26,17 +23,13 @@ WISH: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
+TOOLS = [request_reservation, note_answer]
 
 
 @pytest.fixture
-async def call(store: Store) -> AsyncIterator[Conversation]:
-    async with calling(store, [request_reservation, note_answer]) as conversation:
-        conversation.state.outcome = OutcomeSheet(Reservation, lambda _value: None)
-        yield conversation
+def call(call: Conversation) -> Conversation:
+    call.state.outcome = OutcomeSheet(Reservation, lambda _value: None)
+    return call
 
 
 @pytest.fixture

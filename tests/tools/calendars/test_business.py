@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from livekit.agents.llm import Tool, Toolset
@@ -19,7 +17,6 @@ from thirdring.outside_settings import CalDavSettings, CalendarSettings
 from thirdring.store import Store
 from thirdring.store.appointments import AppointmentBook
 from thirdring.store.events import Event, EventBook
-from thirdring.store.sqlite import SqliteStore
 from tools.appointments import book_appointment, find_slots
 from tools.calendar import add_event, check_calendar
 from tools.calendars import calendar_of
@@ -35,16 +32,9 @@ AWAY = "The calendar cannot be reached right now. Say so, and offer to take a me
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with SqliteStore(tmp_path / "store.db") as opened_store:
-        yield opened_store
-
-
-@pytest.fixture
-async def call(store: Store, server: CalDavServer) -> AsyncIterator[Conversation]:
-    async with calling(store, TOOLS) as conversation:
-        _keep_elsewhere(conversation, server.settings)
-        yield conversation
+def call(call: Conversation, server: CalDavServer) -> Conversation:
+    _keep_elsewhere(call, server.settings)
+    return call
 
 
 def _keep_elsewhere(call: Conversation, settings: CalDavSettings) -> None:
