@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,12 @@ from livekit.agents.voice.run_result import RunResult
 
 from local.realtime.brain import Act, Call, Say
 from tests.peers.acting_brain import ActingBrain
-from tests.peers.scripted_model import ScriptedModel, scripted_model
-from tests.samples import LINE, business, opened
-from thirdring import session
+from tests.peers.desk import Desk, at_desk
+from tests.samples import LINE
 from thirdring.agents import HANDOVERS, first_agent
 from thirdring.session import PhoneAgent
 from thirdring.settings import Line
 from thirdring.state import CallState
-from thirdring.store.sqlite import SqliteStore
 from thirdring.workflow import AgentPart, Workflow
 
 TO_BILLS = Call("hand_over_to_bills", "{}")
@@ -56,7 +54,6 @@ DESK = Workflow(
     ),
 )
 
-Desk = tuple[AgentSession[CallState], ScriptedModel]
 Opened = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
@@ -64,22 +61,15 @@ Opened = Callable[..., AbstractAsyncContextManager[Desk]]
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
     """Return a call at the desk, with a model that does what it is told to."""
 
-    @asynccontextmanager
-    async def start(*acts: Act, line: Line = LINE) -> AsyncIterator[Desk]:
-        monkeypatch.setenv("OPENAI_API_KEY", "none")
-        async with (
-            SqliteStore(tmp_path / "store.db") as store,
-            scripted_model(seconds_per_character=0, brain=ActingBrain(*acts)) as model,
-        ):
-            monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
-            state = CallState(business=business(), line=line, leg=opened().leg, store=store)
-            started = session.agent_session(line, DESK, state)
-            agent = first_agent(line, DESK, lambda name: f"You are {name}.")
-            agent.answered.set()
-            async with started:
-                await started.start(agent, record=False)
-                yield started, model
-            await started.llm.aclose()  # type: ignore[union-attr]  # it has one
+    def start(*acts: Act, line: Line = LINE) -> AbstractAsyncContextManager[Desk]:
+        return at_desk(
+            DESK,
+            ActingBrain(*acts),
+            lambda name: f"You are {name}.",
+            folder=tmp_path,
+            monkeypatch=monkeypatch,
+            line=line,
+        )
 
     return start
 

@@ -13,12 +13,8 @@ from livekit.agents import AgentSession, RunContext, function_tool
 from livekit.agents.voice.run_result import RunResult
 
 from local.realtime.brain import Act, Call, Prompt, Say
-from tests.peers.scripted_model import ScriptedModel, scripted_model
-from tests.samples import LINE, business, opened
-from thirdring import session
-from thirdring.agents import first_agent
+from tests.peers.desk import Desk, at_desk
 from thirdring.state import CallState
-from thirdring.store.sqlite import SqliteStore
 from thirdring.workflow import Workflow
 from tools.guard import guarded
 
@@ -41,7 +37,6 @@ async def look_up(ctx: RunContext[CallState], what: str) -> str:
 DESK = Workflow(name="desk", greeting="Hello.", tools=(look_up,))
 LOOK_UP = Call("look_up", '{"what": "price"}')
 
-Desk = tuple[AgentSession[CallState], ScriptedModel]
 Opened = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
@@ -65,22 +60,13 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
 
     @asynccontextmanager
     async def start(*steps: Sequence[Act]) -> AsyncIterator[Desk]:
-        monkeypatch.setenv("OPENAI_API_KEY", "none")
         monkeypatch.setattr("tools.filler.FILLER_SECONDS", 0.05)
-        async with (
-            SqliteStore(tmp_path / "store.db") as store,
-            scripted_model(seconds_per_character=0, brain=_Brain(steps)) as model,
-        ):
-            monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
-            state = CallState(business=business(), line=LINE, leg=opened().leg, store=store)
-            state.found = asyncio.Event()  # type: ignore[attr-defined]  # for the tool
-            started = session.agent_session(LINE, DESK, state)
-            agent = first_agent(LINE, DESK, lambda _name: "You look things up.")
-            agent.answered.set()
-            async with started:
-                await started.start(agent, record=False)
-                yield started, model
-            await started.llm.aclose()  # type: ignore[union-attr]  # it has one
+        told = "You look things up."
+        async with at_desk(
+            DESK, _Brain(steps), lambda _name: told, folder=tmp_path, monkeypatch=monkeypatch
+        ) as (started, model):
+            started.userdata.found = asyncio.Event()  # type: ignore[attr-defined]  # for the tool
+            yield started, model
 
     return start
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,9 @@ from livekit.agents.voice.run_result import RunResult
 
 from local.realtime.brain import Act, Say
 from tests.peers.acting_brain import ActingBrain
-from tests.peers.scripted_model import ScriptedModel, scripted_model
-from tests.samples import LINE, business, opened
-from thirdring import session
-from thirdring.agents import first_agent
+from tests.peers.desk import Desk, at_desk
 from thirdring.guardrails import CORRECTIONS, Said
 from thirdring.state import CallState
-from thirdring.store.sqlite import SqliteStore
 from thirdring.workflow import Workflow
 from tools import guardrails
 
@@ -37,7 +33,6 @@ DESK = Workflow(
     ),
 )
 
-Desk = tuple[AgentSession[CallState], ScriptedModel]
 Opened = Callable[..., AbstractAsyncContextManager[Desk]]
 
 
@@ -45,22 +40,9 @@ Opened = Callable[..., AbstractAsyncContextManager[Desk]]
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opened:
     """Return a call to an agent that is watched, with a model that does what it is told to."""
 
-    @asynccontextmanager
-    async def start(*acts: Act) -> AsyncIterator[Desk]:
-        monkeypatch.setenv("OPENAI_API_KEY", "none")
-        async with (
-            SqliteStore(tmp_path / "store.db") as store,
-            scripted_model(seconds_per_character=0, brain=ActingBrain(*acts)) as model,
-        ):
-            monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
-            state = CallState(business=business(), line=LINE, leg=opened().leg, store=store)
-            started = session.agent_session(LINE, DESK, state)
-            agent = first_agent(LINE, DESK, lambda _name: TOLD)
-            agent.answered.set()
-            async with started:
-                await started.start(agent, record=False)
-                yield started, model
-            await started.llm.aclose()  # type: ignore[union-attr]  # it has one
+    def start(*acts: Act) -> AbstractAsyncContextManager[Desk]:
+        brain = ActingBrain(*acts)
+        return at_desk(DESK, brain, lambda _name: TOLD, folder=tmp_path, monkeypatch=monkeypatch)
 
     return start
 
