@@ -141,64 +141,58 @@ async def test_a_confirmation_carries_the_restaurants_words(
     assert done.result["quote"] == said
 
 
-INVENTED: dict[str, tuple[str, dict[str, str], str]] = {
+def answering(answer: str, quote: str, **more: str) -> dict[str, str]:
+    """Return what a model notes as the restaurant's answer."""
+    return {"answer": answer, "quote": quote, **more}
+
+
+NOT_SAID, NOT_YES = "Nobody has said these words", "do not confirm"
+INVENTED = {
     "words that nobody said": (
         "Hold on please.",
-        {"answer": "confirmed", "quote": "yes, you are booked"},
-        "Nobody has said these words",
+        answering("confirmed", "yes, you are booked"),
+        NOT_SAID,
     ),
-    "the agent's own words": (
-        "Pardon?",
-        {"answer": "confirmed", "quote": "Is a table possible"},
-        "Nobody has said these words",
-    ),
-    "no words": ("Yes.", {"answer": "confirmed", "quote": " "}, "Nobody has said these words"),
-    "a refusal": (
-        "Sorry, we are fully booked.",
-        {"answer": "confirmed", "quote": "booked"},
-        "do not confirm",
-    ),
-    "a question": (
-        "Sure, for how many people?",
-        {"answer": "confirmed", "quote": "sure"},
-        "do not confirm",
-    ),
+    "the agent's own words": ("Pardon?", answering("confirmed", "Is a table possible"), NOT_SAID),
+    "no words": ("Yes.", answering("confirmed", " "), NOT_SAID),
+    "a refusal": ("Sorry, we are fully booked.", answering("confirmed", "booked"), NOT_YES),
+    "a question": ("Sure, for how many people?", answering("confirmed", "sure"), NOT_YES),
     "somebody who has to ask": (
         "Okay, I need to confirm with the manager if that works.",
-        {"answer": "confirmed", "quote": "okay"},
-        "do not confirm",
+        answering("confirmed", "okay"),
+        NOT_YES,
     ),
     "a pause": (
         "Let me look at the book.",
-        {"answer": "confirmed", "quote": "let me look at the book"},
-        "do not confirm",
+        answering("confirmed", "let me look at the book"),
+        NOT_YES,
     ),
     "another time": (
         "Yes, you are booked for 9 pm.",
-        {"answer": "confirmed", "quote": "you are booked"},
+        answering("confirmed", "you are booked"),
         "another time than Tuesday, November 24 at 7:30 PM",
     ),
     "another day": (
         "Okay, booked for November 25.",
-        {"answer": "confirmed", "quote": "booked for November 25"},
+        answering("confirmed", "booked for November 25"),
         "another day",
     ),
     "an invented reference": (
         "Yes, it is reserved.",
-        {"answer": "confirmed", "quote": "it is reserved", "reference": "BV-7731"},
+        answering("confirmed", "it is reserved", reference="BV-7731"),
         "have not said this reference",
     ),
     "an invented time": (
         "We could do 9 pm instead.",
-        {"answer": "alternative", "quote": "we could do 9 pm", "alternative": "8 pm"},
-        "Nobody has said these words",
+        answering("alternative", "we could do 9 pm", alternative="8 pm"),
+        NOT_SAID,
     ),
     "no time": (
         "Some other day perhaps.",
-        {"answer": "alternative", "quote": "some other day", "alternative": "some other day"},
+        answering("alternative", "some other day", alternative="some other day"),
         "named no other time",
     ),
-    "another answer": ("Yes.", {"answer": "paid", "quote": "yes"}, "one of confirmed"),
+    "another answer": ("Yes.", answering("paid", "yes"), "one of confirmed"),
 }
 
 
