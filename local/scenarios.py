@@ -27,6 +27,7 @@ __all__ = [
     "Expected",
     "ExpectedAnswer",
     "ExpectedOutcome",
+    "FinalState",
     "Keys",
     "Message",
     "Notification",
@@ -174,16 +175,31 @@ class ExpectedAnswer(_Part):
         return self
 
 
-class Expected(_Part):
-    """What must be true after the call.
+class FinalState(_Part):
+    """What a call must leave behind, whether it is typed or spoken.
 
     A list means exactly these, in this order; an empty one that there are none. What is left out
     is not looked at.
 
     Attributes:
-        tools: All that were used.
-        ended: Whether the agent has hung up, its work done.
         appointments: All that the call has made, by their time, as are the following.
+    """
+
+    appointments: tuple[Booking, ...] | None = None
+    events: tuple[Event, ...] | None = None
+    messages: tuple[Message, ...] | None = None
+    callbacks: tuple[Callback, ...] | None = None
+    notifications: tuple[Notification, ...] | None = None
+    errands: tuple[Errand, ...] | None = None
+    outcome: ExpectedOutcome | None = None
+
+
+class Expected(FinalState):
+    """What must be true after the call of a scenario.
+
+    Attributes:
+        tools: All that were used, in this order.
+        ended: Whether the agent has hung up, its work done.
         memory: All that is known of the caller afterwards, sorted; each must occur in a fact.
         opted_out: Whether the caller wants nothing to be remembered.
         errand: What has become of the errand that the call was made for.
@@ -192,16 +208,9 @@ class Expected(_Part):
 
     tools: tuple[ToolOutcome, ...]
     ended: bool
-    appointments: tuple[Booking, ...] | None = None
-    events: tuple[Event, ...] | None = None
-    messages: tuple[Message, ...] | None = None
-    callbacks: tuple[Callback, ...] | None = None
-    notifications: tuple[Notification, ...] | None = None
-    errands: tuple[Errand, ...] | None = None
     memory: tuple[str, ...] | None = None
     opted_out: bool | None = None
     errand: Errand | None = None
-    outcome: ExpectedOutcome | None = None
     answers: tuple[ExpectedAnswer, ...] = ()
 
 

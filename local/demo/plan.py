@@ -10,15 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from local.caller.script import Interrupt, Script, load_script
 from local.documents import read_model
-from local.scenarios import (
-    Booking,
-    Callback,
-    Errand,
-    Event,
-    ExpectedOutcome,
-    Message,
-    Notification,
-)
+from local.scenarios import FinalState
 from thirdring.errors import PhoneError
 from thirdring.settings import Settings
 from thirdring.workflow import Workflow
@@ -28,36 +20,24 @@ __all__ = ["FILE", "DemoExpected", "Plan", "load_plan", "number_of"]
 FILE = "demo.yaml"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DemoExpected(_Part):
+class DemoExpected(FinalState):
     """What the call must have done, beside what every call must.
-
-    A list of rows means exactly these, compared as those of `scenarios.yaml` are.
 
     Attributes:
         tools: Each has been used without an error, in whatever order.
         hangs_up: Who ends the call.
         longest_silence_s: How long nobody may speak; more than the usual where we are the ones who
             wait, in a queue.
-        outcome: As in `scenarios.yaml`.
     """
 
     tools: tuple[str, ...] = ()
     hangs_up: Literal["agent", "caller"] = "agent"
     longest_silence_s: Annotated[float, Field(gt=0)] = 3.0
-    outcome: ExpectedOutcome | None = None
-    appointments: tuple[Booking, ...] | None = None
-    events: tuple[Event, ...] | None = None
-    messages: tuple[Message, ...] | None = None
-    callbacks: tuple[Callback, ...] | None = None
-    notifications: tuple[Notification, ...] | None = None
-    errands: tuple[Errand, ...] | None = None
 
 
-class _File(_Part):
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     steps: tuple[Any, ...]
     rtp: bool = True
     expect: DemoExpected = DemoExpected()

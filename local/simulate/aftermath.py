@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from local.scenarios import Errand, Expected, ExpectedAnswer, ExpectedOutcome, Row, ToolOutcome
+from local.scenarios import (
+    Errand,
+    Expected,
+    ExpectedAnswer,
+    ExpectedOutcome,
+    FinalState,
+    Row,
+    ToolOutcome,
+)
 from thirdring.record import RecordOutcome
 
 __all__ = ["LISTS", "Aftermath", "unmet", "unmet_outcome", "unmet_rows"]
@@ -86,12 +94,8 @@ def _spelled(tools: Sequence[ToolOutcome]) -> str:
     return ", ".join(f"{t.name}{' (refused)' * t.refused}" for t in tools) or "none"
 
 
-def unmet_rows(expected: object, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
-    """Yield what in the store is not as expected.
-
-    Args:
-        expected: Has an attribute for each of `LISTS`, None for what is not looked at.
-    """
+def unmet_rows(expected: FinalState, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """Yield what in the store is not as expected."""
     for name in LISTS:
         wanted: Sequence[Row] | None = getattr(expected, name)
         if wanted is not None:
