@@ -214,6 +214,7 @@ _WORDS: Final = {
     "string_too_long": ("is too long", "at most {max_length} characters"),
     "bool_type": ("is not true or false", "true or false without quotes"),
     "int_type": ("is not a whole number", "plain digits without quotes"),
+    "float_type": ("is not a number", "a number such as 0.5 without quotes"),
     "greater_than_equal": ("is too small", "at least {ge}"),
     "less_than_equal": ("is too large", "at most {le}"),
     "literal_error": ("is not supported", "{expected}"),

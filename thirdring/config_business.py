@@ -30,6 +30,7 @@ from thirdring.settings import (
     SlotMinutes,
     StaffMember,
     ToolCalls,
+    TurnTaking,
     Weekday,
 )
 
@@ -199,6 +200,7 @@ class LineFile(SpokenFile):
     number: E164Number
     workflow: _Name
     model: _Name = DEFAULT_MODEL
+    turn_taking: TurnTaking | None = None
     greeting: _Text | None = None
     tools: tuple[_Name, ...] | None = None
 
@@ -208,6 +210,7 @@ class LineFile(SpokenFile):
             workflow=self.workflow,
             voice=self.voice or self.voice_id or voice,
             model=self.model,
+            turn_taking=self.turn_taking,
             greeting=self.greeting,
             instructions=self.instructions or self.ai_instructions or "",
             agent_name=self.agent_name,

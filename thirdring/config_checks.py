@@ -24,7 +24,7 @@ from thirdring.config_values import (
     parse_span,
 )
 from thirdring.prompts import LONE_BRACES, lone_braces, placeholders
-from thirdring.settings import GatewaySettings
+from thirdring.settings import GatewaySettings, TurnTaking
 from thirdring.workflow import CALL_FACTS, Workflow, tool_names
 from thirdring.yaml_document import YamlPath
 
@@ -35,6 +35,12 @@ OWN_FACTS: Final = frozenset({"address", "facility_name", "notes"})
 
 _SAME: Final = {"instructions": "ai_instructions", "voice": "voice_id"}
 _FILLED: Final = ("instructions", "ai_instructions")
+_NOT_FOR: Final = {
+    "semantic_vad": ("server_vad", ("threshold", "prefix_padding_ms", "silence_ms")),
+    "server_vad": ("semantic_vad", ("eagerness",)),
+}
+"""Of each kind of turn taking: what the other one alone listens to."""
+
 _CREDENTIALS: Final = ("auth_username", "auth_password")
 _APART: Final = (
     "each line in one trunk, with the addresses of all its providers, "
@@ -192,6 +198,7 @@ def _check_line(
     if isinstance(greeting, str):
         _check_text(findings, (*path, "greeting"), greeting, facts)
     _check_spoken(findings, path, line, facts)
+    _check_turn_taking(findings, (*path, "turn_taking"), _mapping(line.get("turn_taking")))
     name = line.get("workflow")
     if not isinstance(name, str):
         return
@@ -205,6 +212,18 @@ def _check_line(
         expected = f'"{fact}" among the facts of the business'
         findings.value(place, f'uses the fact "{fact}", which is not there', expected)
     _check_tools(findings, business, (*path, "tools"), _list(line.get("tools")), workflow)
+
+
+def _check_turn_taking(
+    findings: Findings, path: YamlPath, turn_taking: Mapping[str, object]
+) -> None:
+    kind = turn_taking.get("kind", TurnTaking().kind)
+    if isinstance(kind, str) and kind in _NOT_FOR:
+        other, keys = _NOT_FOR[kind]
+        for key in keys:
+            if key in turn_taking:
+                what = f"says nothing to {kind}"
+                findings.key((*path, key), what, f"`kind: {other}` beside it, or no {key}")
 
 
 def _check_text(findings: Findings, path: YamlPath, text: str, facts: frozenset[str]) -> None:

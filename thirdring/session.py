@@ -27,9 +27,9 @@ from thirdring.guardrails import GuardedAgent, Guardrail
 from thirdring.languages import codes
 from thirdring.limits import reply_tokens
 from thirdring.raw_tools import as_raw, unrepaired
-from thirdring.settings import Line
+from thirdring.settings import Line, TurnTaking
 from thirdring.state import CallState
-from thirdring.workflow import MAIN, TurnTaking, Workflow
+from thirdring.workflow import MAIN, Workflow
 
 __all__ = [
     "PhoneAgent",
@@ -258,8 +258,8 @@ def agent_session(
     Reads `OPENAI_API_KEY` and `OPENAI_BASE_URL`, as the plugin does.
 
     Args:
-        line: Names model and voice.
-        workflow: Says how turns are taken.
+        line: Names model and voice, and may say how turns are taken.
+        workflow: Says so where the line does not.
         state: What its tools share; its business may cap replies.
         text: The model answers in text, without the time and cost of a voice.
 
@@ -270,7 +270,7 @@ def agent_session(
         model=line.model,
         voice=line.voice,
         modalities=["text"] if text else ["text", "audio"],
-        turn_detection=_turn_detection(workflow.turn_taking),
+        turn_detection=_turn_detection(line.turn_taking or workflow.turn_taking),
         input_audio_transcription=_transcription(state.business.languages),
         # A caller waits while this retries: two short tries, not four long ones.
         conn_options=APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=4.0),

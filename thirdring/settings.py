@@ -6,7 +6,7 @@ from datetime import date, time
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -35,6 +35,7 @@ __all__ = [
     "StaffMember",
     "ToolCalls",
     "Trunk",
+    "TurnTaking",
     "WebhookEndpoint",
     "Weekday",
     "WorkerSettings",
@@ -180,11 +181,26 @@ class Limits(_Section):
     tool_calls: ToolCalls = 25
 
 
+class TurnTaking(_Section):
+    """When the model takes its turn (OpenAI Realtime `audio.input.turn_detection`).
+
+    `server_vad` waits for `silence_ms` of silence; `semantic_vad` listens for the end of a thought
+    and waits longer or shorter by `eagerness`.
+    """
+
+    kind: Literal["server_vad", "semantic_vad"] = "semantic_vad"
+    eagerness: Literal["low", "medium", "high", "auto"] = "medium"
+    threshold: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.5
+    prefix_padding_ms: Annotated[int, Field(strict=True, ge=0, le=2000)] = 300
+    silence_ms: Annotated[int, Field(strict=True, ge=100, le=5000)] = 500
+
+
 class Line(_Section):
     """A phone number and what runs behind it.
 
     Attributes:
         voice: One of the model's voices.
+        turn_taking: In place of the workflow's; None for that.
         greeting: Overrides the workflow's; may use `{{ fact }}`.
         instructions: Added to those of workflow and business.
         agent_name: What the agent calls itself here; that of the business when None.
@@ -197,6 +213,7 @@ class Line(_Section):
     workflow: str
     voice: str = "marin"
     model: str = DEFAULT_MODEL
+    turn_taking: TurnTaking | None = None
     greeting: str | None = None
     instructions: str = ""
     agent_name: str | None = None

@@ -20,12 +20,12 @@ from thirdring.outcome import Outcome
 from thirdring.prompts import LONE_BRACES, PLACEHOLDER, lone_braces
 from thirdring.raw_tools import GUARDED
 from thirdring.roles import Roles
+from thirdring.settings import TurnTaking
 
 __all__ = [
     "CALL_FACTS",
     "MAIN",
     "AgentPart",
-    "TurnTaking",
     "Workflow",
     "WorkflowTool",
     "described",
@@ -76,22 +76,6 @@ def described(tool: WorkflowTool) -> str:
     if isinstance(tool, llm.RawFunctionTool):
         return str(tool.info.raw_schema.get("description") or "").strip()
     return (tool.info.description or "").strip()
-
-
-class TurnTaking(BaseModel):
-    """When the model takes its turn (OpenAI Realtime `audio.input.turn_detection`).
-
-    `server_vad` waits for `silence_ms` of silence; `semantic_vad` listens for the end of a thought
-    and waits longer or shorter by `eagerness`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["server_vad", "semantic_vad"] = "semantic_vad"
-    eagerness: Literal["low", "medium", "high", "auto"] = "medium"
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    prefix_padding_ms: Annotated[int, Field(ge=0, le=2000)] = 300
-    silence_ms: Annotated[int, Field(ge=100, le=5000)] = 500
 
 
 class AgentPart(BaseModel):

@@ -13,8 +13,8 @@ BAD: dict[str, tuple[str, ...]] = {
         "workflow: patient_questions\n        tools",
         "workflow: patient_questions\n        voise: marin\n        tools",
         "17:9 businesses.clinic.lines[0].voise: unknown key, got voise; expected one of "
-        "agent_name, ai_instructions, greeting, instructions, limits, model, number, tools, voice, "
-        "voice_id, workflow "
+        "agent_name, ai_instructions, greeting, instructions, limits, model, number, tools, "
+        "turn_taking, voice, voice_id, workflow "
         '(did you mean "voice"?)',
     ),
     "unknown key at the top": (

@@ -50,6 +50,7 @@ businesses:
         ai_instructions: Say goodbye.
         agent_name: Kim
         voice_id: verse
+        turn_taking: {kind: server_vad, threshold: 0.6, silence_ms: 700}
 """
 
 # Each row: what stands in the full file, what stands there instead, and the problems.
@@ -192,6 +193,55 @@ BAD: dict[str, tuple[str, ...]] = {
         "tool_calls: 501",
         "38:30 businesses.clinic.lines[0].limits.tool_calls: is too large, got 501; expected at "
         "most 500",
+    ),
+    "kind of turn taking": (
+        "kind: server_vad",
+        "kind: vad",
+        "44:29 businesses.clinic.lines[1].turn_taking.kind: is not supported, got vad; expected "
+        "'server_vad' or 'semantic_vad'",
+    ),
+    "eagerness": (
+        "kind: server_vad, threshold: 0.6, silence_ms: 700",
+        "eagerness: highest",
+        "44:34 businesses.clinic.lines[1].turn_taking.eagerness: is not supported, got highest; "
+        "expected 'low', 'medium', 'high' or 'auto'",
+    ),
+    "silence": (
+        "silence_ms: 700",
+        "silence_ms: 0.7",
+        "44:69 businesses.clinic.lines[1].turn_taking.silence_ms: is not a whole number, got 0.7; "
+        "expected plain digits without quotes",
+    ),
+    "silence of an hour": (
+        "silence_ms: 700",
+        "silence_ms: 3600000",
+        "44:69 businesses.clinic.lines[1].turn_taking.silence_ms: is too large, got 3600000; "
+        "expected at most 5000",
+    ),
+    "threshold in quotes": (
+        "threshold: 0.6",
+        "threshold: '0.6'",
+        "44:52 businesses.clinic.lines[1].turn_taking.threshold: is not a number, got 0.6; "
+        "expected a number such as 0.5 without quotes",
+    ),
+    "unknown key of turn taking": (
+        "silence_ms: 700",
+        "silence: 700",
+        "44:57 businesses.clinic.lines[1].turn_taking.silence: unknown key, got silence; expected "
+        "one of eagerness, kind, prefix_padding_ms, silence_ms, threshold (did you mean "
+        '"silence_ms"?)',
+    ),
+    "what the other kind of turn taking listens to": (
+        "kind: server_vad, threshold: 0.6, silence_ms: 700",
+        "silence_ms: 700",
+        "44:23 businesses.clinic.lines[1].turn_taking.silence_ms: says nothing to semantic_vad, "
+        "got silence_ms; expected `kind: server_vad` beside it, or no silence_ms",
+    ),
+    "eagerness of silence": (
+        "threshold: 0.6",
+        "eagerness: low",
+        "44:41 businesses.clinic.lines[1].turn_taking.eagerness: says nothing to server_vad, "
+        "got eagerness; expected `kind: semantic_vad` beside it, or no eagerness",
     ),
     "name of a tool": (
         "      stock:",

@@ -16,9 +16,9 @@ from thirdring import session, workflow
 from thirdring.agents import first_agent
 from thirdring.calls import LegKind
 from thirdring.session import PhoneAgent, PhoneRealtimeModel
-from thirdring.settings import Business, Limits, Line
+from thirdring.settings import Business, Limits, Line, TurnTaking
 from thirdring.state import CallState
-from thirdring.workflow import TurnTaking, Workflow
+from thirdring.workflow import Workflow
 
 HANG = 20.0
 CLINIC = workflow.discover()["patient_questions"]
@@ -64,21 +64,36 @@ async def test_audio_leaves_20_ms_at_a_time(model: ScriptedModel, frame_ms: int)
     assert model.appended == [TWENTY_MS] * 20
 
 
+EAGER = TurnTaking(kind="semantic_vad", eagerness="high")
+PATIENT = TurnTaking(kind="server_vad", threshold=0.6, prefix_padding_ms=200, silence_ms=450)
+PATIENT_AS_SENT = {
+    "type": "server_vad",
+    "threshold": 0.6,
+    "prefix_padding_ms": 200,
+    "silence_duration_ms": 450,
+}
+
+
 @pytest.mark.parametrize(
-    ("turn_taking", "expected"),
+    ("of_line", "of_workflow", "expected"),
     [
-        (TurnTaking(kind="semantic_vad", eagerness="high"), {"eagerness": "high"}),
-        (
-            TurnTaking(kind="server_vad", threshold=0.6, prefix_padding_ms=200, silence_ms=450),
-            {"threshold": 0.6, "prefix_padding_ms": 200, "silence_duration_ms": 450},
-        ),
+        (None, EAGER, {"type": "semantic_vad", "eagerness": "high"}),
+        (None, PATIENT, PATIENT_AS_SENT),
+        (PATIENT, EAGER, PATIENT_AS_SENT),
+        (TurnTaking(), PATIENT, {"type": "semantic_vad", "eagerness": "medium"}),
     ],
 )
-async def test_turns_are_told_as_the_workflow_says(
-    model: ScriptedModel, turn_taking: TurnTaking, expected: dict[str, object]
+async def test_turns_are_told_as_the_line_says_or_else_the_workflow(
+    model: ScriptedModel,
+    of_line: TurnTaking | None,
+    of_workflow: TurnTaking,
+    expected: dict[str, object],
 ) -> None:
     """The server gets the kind, its figures, and that speech stops the agent."""
-    realtime = realtime_model(CLINIC.model_copy(update={"turn_taking": turn_taking}))
+    realtime = realtime_model(
+        CLINIC.model_copy(update={"turn_taking": of_workflow}),
+        line=LINE.model_copy(update={"turn_taking": of_line}),
+    )
     connection = realtime.session()
     connection.push_audio(silence(100))
     await model.hears(100)
@@ -86,7 +101,7 @@ async def test_turns_are_told_as_the_workflow_says(
     await realtime.aclose()
     got = model.detections[-1]
     assert got is not None
-    common = {"type": turn_taking.kind, "interrupt_response": True, "create_response": True}
+    common = {"interrupt_response": True, "create_response": True}
     assert expected.items() | common.items() <= got.model_dump().items()
 
 

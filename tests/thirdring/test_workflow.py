@@ -14,10 +14,10 @@ from thirdring.workflow import CALL_FACTS, discover, instructions
 CODE = '''\
 from livekit.agents import RunContext, llm
 
+from thirdring.settings import TurnTaking
 from thirdring.state import CallState
-from thirdring.workflow import TurnTaking, Workflow
+from thirdring.workflow import Workflow
 from tools.guard import guarded
-
 
 @llm.function_tool
 @guarded
@@ -50,7 +50,7 @@ TWO_AGENTS = CODE.replace(
         ),
     ),
 """,
-).replace("import TurnTaking", "import AgentPart, TurnTaking")
+).replace("import Workflow", "import AgentPart, Workflow")
 """A workflow whose second agent has its instructions in `bills.md`."""
 
 Package = Callable[..., str]

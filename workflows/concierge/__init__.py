@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from thirdring.workflow import AgentPart, TurnTaking, Workflow
+from thirdring.settings import TurnTaking
+from thirdring.workflow import AgentPart, Workflow
 from tools import calls, guardrails, reservations
 
 __all__ = ["workflow"]

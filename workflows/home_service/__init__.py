@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from thirdring.workflow import TurnTaking, Workflow
+from thirdring.settings import TurnTaking
+from thirdring.workflow import Workflow
 from tools import appointments, callback, calls, hours, job_card, memory, messages
 
 __all__ = ["workflow"]

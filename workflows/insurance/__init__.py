@@ -12,9 +12,10 @@ from pydantic import Field
 from thirdring.calls import Role, Summary
 from thirdring.errors import StoreError
 from thirdring.outcome import Outcome
+from thirdring.settings import TurnTaking
 from thirdring.state import CallState
 from thirdring.store.memory import CallerFact, note_facts
-from thirdring.workflow import TurnTaking, Workflow
+from thirdring.workflow import Workflow
 from tools import calls, hours, knowledge, memory, messages
 from tools.callback import Callback, request_callback
 from tools.outcome import Told, filling, noting

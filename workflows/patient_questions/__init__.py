@@ -8,7 +8,8 @@ from pydantic import Field
 
 from thirdring.calls import Summary
 from thirdring.outcome import Outcome
-from thirdring.workflow import TurnTaking, Workflow
+from thirdring.settings import TurnTaking
+from thirdring.workflow import Workflow
 from tools import appointments, calls, hours, memory, messages
 from tools.outcome import Told, filling, noting
 

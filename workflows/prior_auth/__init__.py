@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from thirdring.roles import Roles
-from thirdring.workflow import AgentPart, TurnTaking, Workflow
+from thirdring.settings import TurnTaking
+from thirdring.workflow import AgentPart, Workflow
 from tools import calls, far_end, guardrails, keypad, prior_authorizations
 
 __all__ = ["workflow"]
