@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from local.demo.plan import load_plan
 from local.parts.stack import Stack
 from tests.peers.calls import call, new_number, script, wait_for_record
-from thirdring import workflow
+from tests.peers.demo_calls import played
 from thirdring.calls import EndReason, Role
 from thirdring.store.errands import Wish, add, find
 from thirdring.store.sqlite import SqliteStore
 
 pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(300)]
 
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
 LINE = "+12025550144"
 BUSINESS = "table_for_you"
 
 
 async def test_a_user_wishes_for_a_table(stack: Stack) -> None:
     """The wish is read back, agreed to, and kept as an errand under an id of ours."""
-    user = new_number()
-    plan = load_plan(workflow.discover()["concierge"], WORKFLOWS)
-    result = await call(stack, plan.script, caller=user, called=LINE)
-    record = await wait_for_record(stack, user)
-    assert (result.completed, record.ending.reason) == (True, EndReason.COMPLETED), result.problem
+    record = await played(stack, "concierge")
     assert record.outcome is not None
     assert record.outcome.complete
     async with SqliteStore(stack.home.store) as store:
         errand = await find(store, BUSINESS, str(record.outcome.value["errand"]))
     assert errand is not None
     assert (errand.state, errand.call_id) == ("open", record.call_id)
-    assert (errand.details["party_size"], errand.details["contact_phone"]) == (4, user)
+    assert (errand.details["party_size"], errand.details["contact_phone"]) == (
+        4,
+        record.caller_number,
+    )
     assert "7:30 PM" in str(errand.details["when"])
 
 

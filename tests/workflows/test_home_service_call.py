@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from local.demo.plan import load_plan, number_of
+from local.demo.plan import number_of
 from local.parts.stack import Stack
 from tests.peers.calls import call, new_number, script, wait_for_record
-from thirdring import workflow
-from thirdring.calls import EndReason
+from tests.peers.demo_calls import HEARD_OUT, booked, played
 from thirdring.record import Record, RecordOutcome
-from thirdring.store.sqlite import SqliteStore
 
 pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(300)]
-
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
-GREETED = {"wait": {"silence_ms": 1500, "timeout_s": 40}}
 
 
 def outcome(record: Record) -> RecordOutcome:
@@ -27,23 +20,12 @@ def outcome(record: Record) -> RecordOutcome:
 
 async def test_a_visit_is_booked_and_its_job_card_delivered(stack: Stack) -> None:
     """One row in the book, for the caller's number; the card is whole and says the same."""
-    caller = new_number()
-    plan = load_plan(workflow.discover()["home_service"], WORKFLOWS)
-    number = number_of("home_service", stack.settings)
-    result = await call(stack, plan.script, caller=caller, called=number)
-    record = await wait_for_record(stack, caller)
-    assert (result.completed, result.ended_by) == (True, "far_end"), result.problem
-    assert record.ending.reason is EndReason.COMPLETED
-    async with SqliteStore(stack.home.store) as store:
-        (row,) = await store.read(
-            lambda connection: connection.execute(
-                "SELECT * FROM appointments WHERE call_id = ?", (record.call_id,)
-            ).fetchall()
-        )
+    record = await played(stack, "home_service")
+    row = await booked(stack, record)
     card = outcome(record).value
     assert outcome(record).complete
-    assert (row["patient_phone"], row["reference"]) == (caller, card["reference"])
-    assert (card["phone"], card["confirmed"], card["urgent"]) == (caller, True, False)
+    assert (row["patient_phone"], row["reference"]) == (record.caller_number, card["reference"])
+    assert (card["phone"], card["confirmed"], card["urgent"]) == (record.caller_number, True, False)
     assert str(card["appointment"]).startswith("Tuesday, ")
     summary = outcome(record).summary
     assert summary is not None
@@ -54,7 +36,7 @@ async def test_a_visit_is_booked_and_its_job_card_delivered(stack: Stack) -> Non
 async def test_an_emergency_reaches_the_record_although_the_caller_hangs_up(stack: Stack) -> None:
     """Nothing but the danger is known: the card is urgent, and says what is missing."""
     caller = new_number()
-    leak = script(GREETED, {"say": "There is a gas leak in my kitchen."}, GREETED, "hang_up")
+    leak = script(HEARD_OUT, {"say": "There is a gas leak in my kitchen."}, HEARD_OUT, "hang_up")
     number = number_of("home_service", stack.settings)
     await call(stack, leak, caller=caller, called=number)
     record = await wait_for_record(stack, caller)

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
-from local.demo.plan import load_plan, number_of
+from local.demo.plan import number_of
 from local.parts.stack import Stack
-from tests.peers.calls import call, new_number, records, script, wait_for_record
-from thirdring import workflow
-from thirdring.calls import EndReason
+from tests.peers.calls import call, records, script
+from tests.peers.demo_calls import HEARD_OUT, played
 from thirdring.store.callbacks import CallbackBook
 from thirdring.store.sqlite import SqliteStore
 
 pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(300)]
 
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
-HEARD = {"wait": {"silence_ms": 1500, "timeout_s": 40}}
-
 
 async def test_a_call_back_is_noted_and_remembered(stack: Stack) -> None:
     """The row says when and whom to call; the record says it too; the next call knows of it."""
-    caller = new_number()
-    plan = load_plan(workflow.discover()["insurance"], WORKFLOWS)
-    number = number_of("insurance", stack.settings)
-    result = await call(stack, plan.script, caller=caller, called=number)
-    record = await wait_for_record(stack, caller)
-    assert (result.completed, result.ended_by) == (True, "far_end"), result.problem
-    assert record.ending.reason is EndReason.COMPLETED
+    record = await played(stack, "insurance")
+    caller = str(record.caller_number)
     async with SqliteStore(stack.home.store) as store:
         (row,) = await CallbackBook(store).of_call(record.call_id)
     assert row.number == caller
@@ -43,8 +33,8 @@ async def test_a_call_back_is_noted_and_remembered(stack: Stack) -> None:
     assert known["callback"]["number"] == caller
 
     heard_out = {"wait": {"silence_ms": 3000, "timeout_s": 40}}
-    again = script(HEARD, {"say": "Do you remember me?"}, heard_out, "hang_up")
-    await call(stack, again, caller=caller, called=number)
+    again = script(HEARD_OUT, {"say": "Do you remember me?"}, heard_out, "hang_up")
+    await call(stack, again, caller=caller, called=number_of("insurance", stack.settings))
     async with asyncio.timeout(40):
         while len(found := records(stack, caller)) < 2:  # noqa: ASYNC110 - another process decides
             await asyncio.sleep(0.05)

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from local.demo.plan import load_plan, number_of
+from local.demo.plan import number_of
 from local.parts.stack import Stack
 from tests.peers.calls import call, new_number, script, wait_for_record
-from thirdring import workflow
-from thirdring.calls import EndReason
-from thirdring.store.sqlite import SqliteStore
+from tests.peers.demo_calls import HEARD_OUT, booked, played
 
 pytestmark = [pytest.mark.server, pytest.mark.alone, pytest.mark.timeout(300)]
-
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
-HEARD = {"wait": {"silence_ms": 1500, "timeout_s": 40}}
 
 
 async def test_an_appointment_is_booked_and_is_the_outcome(stack: Stack) -> None:
     """Row, outcome and what the model was told to say have one reference."""
-    caller = new_number()
-    plan = load_plan(workflow.discover()["patient_questions"], WORKFLOWS)
-    number = number_of("patient_questions", stack.settings)
-    result = await call(stack, plan.script, caller=caller, called=number)
-    record = await wait_for_record(stack, caller)
-    assert (result.completed, result.ended_by) == (True, "far_end"), result.problem
-    assert record.ending.reason is EndReason.COMPLETED
-    async with SqliteStore(stack.home.store) as store:
-        (row,) = await store.read(
-            lambda connection: connection.execute(
-                "SELECT * FROM appointments WHERE call_id = ?", (record.call_id,)
-            ).fetchall()
-        )
+    record = await played(stack, "patient_questions")
+    row = await booked(stack, record)
     assert record.outcome is not None
     known = record.outcome.value
     assert record.outcome.complete
     assert (known["result"], known["topic"]) == ("booked", "appointment")
     assert (row["reference"], row["patient_name"]) == (known["reference"], known["patient_name"])
-    assert row["patient_phone"] == caller
+    assert row["patient_phone"] == record.caller_number
     told = [use.result or "" for use in record.tool_uses if use.name == "book_appointment"]
     assert str(row["reference"]) in told[-1]
 
@@ -47,7 +29,9 @@ async def test_an_appointment_is_booked_and_is_the_outcome(stack: Stack) -> None
 async def test_a_medical_question_is_left_to_the_staff(stack: Stack) -> None:
     """The record says so, and tells them what about."""
     caller = new_number()
-    asked = script(HEARD, {"say": "My back hurts. What medicine can I take?"}, HEARD, "hang_up")
+    asked = script(
+        HEARD_OUT, {"say": "My back hurts. What medicine can I take?"}, HEARD_OUT, "hang_up"
+    )
     number = number_of("patient_questions", stack.settings)
     await call(stack, asked, caller=caller, called=number)
     record = await wait_for_record(stack, caller)
