@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -179,7 +179,7 @@ class Deliverer:
     async def _keep_claiming(self) -> None:
         while True:
             self._wake.clear()
-            if await self._tried(self._look):
+            if await self._trouble.tried("claiming", self._look, rest=_RETRY_SECONDS):
                 await self._woken()
 
     async def _look(self) -> None:
@@ -193,19 +193,7 @@ class Deliverer:
             # What comes within this moment goes into the same transaction.
             await asyncio.sleep(_GATHER_SECONDS)
             while self._settlements:
-                await self._tried(self._settle)
-
-    async def _tried(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do `work` and return True; when the store fails, False after a while."""
-        name = work.__name__
-        try:
-            await work()
-        except StoreError as error:
-            self._trouble.begin(name, error)
-            await asyncio.sleep(_RETRY_SECONDS)
-            return False
-        self._trouble.end(name)
-        return True
+                await self._trouble.tried("settling", self._settle, rest=_RETRY_SECONDS)
 
     async def _claim(self, now: datetime, lease: timedelta) -> int:
         """Take what is due and has room; return how much that is."""

@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from thirdring.clock import Clock
 from thirdring.courier.trouble import Trouble
-from thirdring.errors import StoreError
 from thirdring.settings import Business
 from thirdring.store import Store
 from thirdring.store.effects import sweep_effects
@@ -46,13 +46,7 @@ async def keep_sweeping(
     store: Store, businesses: Iterable[Business], clock: Clock, trouble: Trouble
 ) -> None:
     """Sweep now and once a day, until cancelled."""
-    known = tuple(businesses)
+    work = partial(sweep, store, tuple(businesses), clock)
     while True:
-        try:
-            await sweep(store, known, clock)
-        except StoreError as error:
-            trouble.begin("sweeping", error)
-            await asyncio.sleep(_RETRY_SECONDS)
-            continue
-        trouble.end("sweeping")
-        await asyncio.sleep(_EVERY_SECONDS)
+        if await trouble.tried("sweeping", work, rest=_RETRY_SECONDS):
+            await asyncio.sleep(_EVERY_SECONDS)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+
+from thirdring.errors import StoreError
 
 __all__ = ["Trouble"]
 
@@ -26,6 +30,21 @@ class Trouble:
     def lasts(self) -> bool:
         """Whether it has failed anyone the last time."""
         return bool(self._failing)
+
+    async def tried(self, task: str, work: Callable[[], Awaitable[object]], *, rest: float) -> bool:
+        """Do `work` and return True; when the store fails it, False after a rest.
+
+        Args:
+            rest: Seconds.
+        """
+        try:
+            await work()
+        except StoreError as error:
+            self.begin(task, error)
+            await asyncio.sleep(rest)
+            return False
+        self.end(task)
+        return True
 
     def begin(self, task: str, error: Exception) -> None:
         """Raise the alarm, unless it has been."""
