@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final, Protocol
@@ -83,6 +83,7 @@ class Notifier:
         self._trouble = trouble
         self._slots = AT_ONCE
         self._busy: set[Target] = set()
+        self._to_note: dict[Target, Sending] = {}
         self._failures: dict[Target, int] = {}
         self._rests_until: dict[Target, float] = {}
         self._tried_at: dict[Target, float] = {}
@@ -106,7 +107,7 @@ class Notifier:
         try:
             while True:
                 self._wake.clear()
-                if await self._tried(self._begin):
+                if await self._trouble.tried("notifying", self._look, rest=_RETRY_SECONDS):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(_LOOK_SECONDS):
                             await self._wake.wait()
@@ -120,7 +121,7 @@ class Notifier:
             StoreError: The store cannot be used.
         """
         try:
-            while await self._begin() or self._attempts:
+            while await self._look() or self._attempts or self._to_note:
                 if self._attempts:
                     await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -132,7 +133,13 @@ class Notifier:
         for attempt in self._attempts:
             attempt.cancel()
         with suppress(StoreError):
+            await self._settle()
             await self._queue.release(self._owner)
+
+    async def _look(self) -> int:
+        """Note what came of attempts, then begin others; return how many."""
+        await self._settle()
+        return await self._begin()
 
     async def _begin(self) -> int:
         """Begin as many attempts as may be; return how many."""
@@ -166,22 +173,19 @@ class Notifier:
             await asyncio.wait([sending], timeout=_HANGING_SECONDS)
         finally:
             self._slots += 1
-        try:
-            await self._note(due, await sending)
-        finally:
-            self._busy.discard(due.target)
-            self._wake.set()
-
-    async def _note(self, due: DueNotification, error: str | None) -> None:
-        sending = self._judged(due, error)
+        error = await sending
+        came = self._to_note[due.target] = self._judged(due, error)
         self._rest(due.target, failed=error is not None)
-        self._report(due, sending)
+        self._report(due, came)
+        self._wake.set()
 
-        async def settle_notification() -> None:
-            await self._queue.settle([sending], owner=self._owner, now=self._clock.now())
-
-        while not await self._tried(settle_notification):
-            pass
+    async def _settle(self) -> None:
+        batch = dict(self._to_note)
+        if batch:
+            await self._queue.settle([*batch.values()], owner=self._owner, now=self._clock.now())
+        for target in batch:
+            del self._to_note[target]
+            self._busy.discard(target)
 
     def _judged(self, due: DueNotification, error: str | None) -> Sending:
         if error is None:
@@ -211,18 +215,6 @@ class Notifier:
             came,
             extra={"call_id": due.call_id},
         )
-
-    async def _tried(self, work: Callable[[], Awaitable[object]]) -> bool:
-        """Do `work` and return True; when the store fails, False after a while."""
-        name = f"notifications {work.__name__}"
-        try:
-            await work()
-        except StoreError as error:
-            self._trouble.begin(name, error)
-            await asyncio.sleep(_RETRY_SECONDS)
-            return False
-        self._trouble.end(name)
-        return True
 
 
 def _in_a_thread(work: Callable[[], str | None]) -> asyncio.Future[str | None]:

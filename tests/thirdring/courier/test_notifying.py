@@ -9,20 +9,21 @@ import logging
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.peers.couriers import child, running, until, write
+from tests.peers.couriers import busy_store, child, running, until, write
 from tests.peers.endpoint import Arrival, Endpoint, serving
 from tests.peers.postgresql import Postgresql
 from tests.peers.staff import DANA, staffed
 from tests.samples import START, SetClock, at, business, ended, settings
 from thirdring.calls import Summary
 from thirdring.courier import run
+from thirdring.errors import StoreError
 from thirdring.home import Home
 from thirdring.journal import OutcomeNoted
 from thirdring.settings import Settings
@@ -188,6 +189,46 @@ async def test_killed_in_between_its_successor_tells_them(home: Home) -> None:
             await arrivals(endpoint, 1)
         async with running(home, staff_at(endpoint)):
             assert titles(await arrivals(endpoint, 2)) == [SUMMARY.title] * 2
+
+
+async def test_a_run_of_one_round_says_that_the_store_has_failed(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs it hears of a store that is lost while staff are told, and does not wait."""
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
+    await end_call(home)
+    with ExitStack() as lock:
+
+        async def answer(_: web.Request) -> web.Response:
+            lock.enter_context(busy_store(home))
+            return web.Response()
+
+        async with serving(answer) as endpoint, asyncio.timeout(30):
+            with pytest.raises(StoreError, match="has kept the store locked"):
+                await run(home, staff_at(endpoint), once=True)
+    (kept,) = await of_call(home)
+    assert (kept.state, kept.attempts) == (NotificationState.PENDING, 0)
+
+
+async def test_what_was_told_is_noted_when_the_store_is_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A courier that lives tells nobody twice."""
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
+    with ExitStack() as lock:
+
+        async def answer(_: web.Request) -> web.Response:
+            lock.enter_context(busy_store(home))
+            return web.Response()
+
+        async with serving(answer) as endpoint, running(home, staff_at(endpoint)):
+            await end_call(home)
+            await until(lambda: "ALARM: store" in caplog.text)
+            lock.close()
+            await until(lambda: "store: works again" in caplog.text)
+    (sent,) = await of_call(home)
+    assert (sent.state, sent.attempts) == (NotificationState.SENT, 1)
+    assert len(endpoint.arrivals) == 1
 
 
 async def test_two_couriers_tell_it_once(tmp_path: Path, postgresql: Postgresql) -> None:
