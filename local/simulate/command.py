@@ -22,6 +22,9 @@ from local.simulate.models import AgentModel, serving
 from local.simulate.playing import Played, play
 from thirdring.errors import PhoneError, WrongUse
 from thirdring.home import Home
+from thirdring.printable import printable
+from thirdring.record import Record
+from thirdring.records.moments import Lane, moments
 from thirdring.workflow import Workflow
 
 __all__ = ["Chosen", "Result", "Simulation", "chosen", "run", "simulate"]
@@ -79,7 +82,16 @@ class Result:
         if self.played is not None:
             found = self.played.aftermath
             document |= {
-                "tools": [tool.model_dump() for tool in found.tools],
+                "tools": [
+                    {
+                        "name": use.name,
+                        "refused": use.error is not None,
+                        "arguments": use.arguments,
+                        "result": use.result,
+                        "error": use.error,
+                    }
+                    for use in self.played.record.tool_uses
+                ],
                 "ended": found.ended,
                 "outcome": found.outcome and found.outcome.model_dump(mode="json"),
                 "rows": {
@@ -174,7 +186,8 @@ async def run(
     Args:
         home: Where the log goes.
         console: For people; quiet when the results are for a program.
-        verbose: Show every conversation, and the log.
+        verbose: Show every conversation, and the log; of a scenario that failed, its tool calls
+            are shown in any case.
 
     Raises:
         WrongUse: No scenario is meant.
@@ -217,17 +230,16 @@ def _show(console: Console, result: Result, row: Callable[..., str], *, verbose:
         ", ".join(tool.name for tool in tools),
     )
     console.print(Text(line, "red" if result.problems else ""), soft_wrap=True)
-    if verbose:
-        _show_conversation(console, result)
+    if result.played is not None and (result.problems or verbose):
+        _show_call(console, result.played.record, whole=verbose)
 
 
-def _show_conversation(console: Console, result: Result) -> None:
-    if result.played is None:
-        return
-    for index, answer in enumerate(result.played.aftermath.answers):
-        if index:
-            console.print(Text(f"        caller  {result.played.said[index - 1]}"), soft_wrap=True)
-        console.print(Text(f"        agent   {answer}"), soft_wrap=True)
+def _show_call(console: Console, record: Record, *, whole: bool) -> None:
+    """Show every tool call with what came of it, and with `whole` everything that was said, too."""
+    for moment in moments(record):
+        if whole or moment.lane in (Lane.TOOL, Lane.FAULT):
+            line = f"        {moment.lane:<6}  {printable(moment.text)}"
+            console.print(Text(line), soft_wrap=True)
 
 
 def _explained(results: Sequence[Result]) -> Iterator[Text]:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -88,6 +89,7 @@ async def chat() -> AsyncIterator[tuple[ChatServer, str]]:
 SETTING = Simulation(workflow.discover(), ROOT / "workflows")
 CLINIC = SETTING.workflows["patient_questions"]
 HOURS, BOOKS = "Opening hours", "Books an appointment"
+TAKEN = "The time is taken meanwhile"
 
 
 async def played(label: str, setting: Simulation = SETTING) -> Result:
@@ -128,12 +130,41 @@ async def test_a_row_for_each_scenario_and_a_sum(tmp_path: Path) -> None:
     assert shown.endswith("1 of 1 scenarios came out as expected.\n")
 
 
+async def test_a_failed_scenario_shows_its_tool_calls_and_why_one_was_refused(
+    tmp_path: Path,
+) -> None:
+    """Without any option, and to programs too: a name alone says nobody what to mend."""
+    folder = tmp_path / "workflows"
+    shutil.copytree(SETTING.folder / CLINIC.name, folder / CLINIC.name)
+    path = folder / CLINIC.name / "scenarios.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("{name: book_appointment, refused: true}", "{name: end_call}"))
+    shown = io.StringIO()
+    (result,) = await run(
+        Home(tmp_path),
+        dataclasses.replace(SETTING, folder=folder),
+        Chosen(CLINIC.name, TAKEN),
+        console=Console(file=shown, width=100),
+    )
+    calls = [line for line in shown.getvalue().splitlines() if line.startswith("        tool ")]
+    assert [re.split(r"[ (]+", line)[2] for line in calls] == ["find_slots", "book_appointment"]
+    found, booked = json.loads(json.dumps(result.document()))["tools"]
+    assert (found["refused"], booked["refused"]) == (False, True)
+    assert "taken" in booked["error"]
+    assert f"→ refused: {booked['error']}" in calls[1]
+    assert booked["arguments"]["slot_id"] == "s_20261124_0900"
+    assert "caller  " not in shown.getvalue()
+
+
 def test_json_for_programs(tmp_path: Path) -> None:
     """The whole aftermath of each scenario, and nothing else on the output."""
     done = ring(tmp_path, CLINIC.name, "--label", HOURS, "--json")
     (result,) = json.loads(done.stdout)
     assert (done.returncode, done.stderr, result["problems"]) == (0, "", [])
-    assert [tool["name"] for tool in result["tools"]] == ["opening_hours", "end_call"]
+    assert [(tool["name"], tool["error"]) for tool in result["tools"]] == [
+        ("opening_hours", None),
+        ("end_call", None),
+    ]
     assert len(result["answers"]) == len(result["said"]) + 1
 
 
