@@ -22,6 +22,8 @@ from thirdring.errors import PartError, PhoneError
 __all__ = ["find_go", "install", "main"]
 
 _MODULE = f"github.com/livekit/livekit-server/cmd/server@v{VERSION}"
+_MODULES, _PACKAGES = 120, 790
+"""What its build has to fetch and to compile, about; so that its progress has an end."""
 _NEEDED_GO = (1, 26)
 _ROOT = CACHE.parents[1]
 _REPORT_EVERY = 10.0
@@ -88,12 +90,12 @@ def _version(go: tuple[str, ...]) -> tuple[int, ...]:
 
 
 def install(report: Callable[[str], None], *, cache: Path = CACHE) -> Path:
-    """Build livekit-server into `cache`, which takes a minute or two, and return it.
+    """Build livekit-server into `cache`, which takes about two minutes, and return it.
 
     Raises:
         PartError: No Go, or the build failed; says which ways there are.
     """
-    report(f"livekit-server {VERSION} is not on PATH: building it with Go, once (a minute or two)")
+    report(f"livekit-server {VERSION} is not on PATH: building it with Go, once; about two minutes")
     go = find_go()
     if go is None:
         raise PartError(f"livekit-server {VERSION} is missing, and so is Go. {_WAYS}")
@@ -158,7 +160,10 @@ def _progress(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()
     downloads = sum(line.startswith("go: downloading") for line in lines)
     compiled = sum(not line.startswith("go: ") for line in lines)
-    return f"{downloads} modules downloaded, {compiled} packages compiled"
+    return (
+        f"{downloads} of about {_MODULES} modules downloaded, "
+        f"{compiled} of about {_PACKAGES} packages compiled"
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,28 @@ def test_what_was_built_is_in_the_cache_and_nothing_else(only: Path) -> None:
     assert (cache / "livekit-server").read_text() == "built\n"
     assert {path.name for path in cache.parent.iterdir()} == {"bin", "livekit-server.build.log"}
     assert "building it with Go" in reports[0]
+
+
+def test_a_long_build_says_how_far_it_is_and_where_that_ends(
+    only: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two minutes of counting towards nothing would look like a build that hangs."""
+    go = machine_go(only, "go1.26.0")
+    told = only / "told"
+    waiting = f'install) while ! test -e "{told}"; do sleep 0.05; done;'
+    go.write_text(go.read_text().replace("install)", waiting))
+    monkeypatch.setattr(install, "_REPORT_EVERY", 0.05)
+    reports: list[str] = []
+
+    def report(line: str) -> None:
+        reports.append(line)
+        if "modules" in line:
+            told.touch()
+
+    install.install(report, cache=only / "cache" / "bin")
+    assert "about two minutes" in reports[0]
+    wanted = r"  \d+ s: 0 of about \d+ modules downloaded, 0 of about \d+ packages compiled"
+    assert re.fullmatch(wanted, reports[1])
 
 
 def test_a_build_that_fails_says_why_and_which_ways_there_are(only: Path) -> None:
