@@ -53,9 +53,7 @@ _WORDS: Final[dict[str, bool | None]] = {
     "~": None,
     "": None,
 }
-_SCALAR_TAGS: Final = frozenset(
-    _TAG_PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value")
-)
+_MAY_HAVE_TAGS: Final = re.compile(r"(?:^|[\s\[\]{},:])!")
 
 YamlPath = tuple[str | int, ...]
 """Keys and indexes from the top of the document, as in `("businesses", "clinic", "lines", 0)`."""
@@ -202,6 +200,7 @@ class _Reader:
         self._document = Document(file)
         self._expected = expected
         self._visited = 0
+        self._tags: dict[tuple[int, int, bool], str] = {}
 
     def read(self, source: bytes) -> Document:
         text = self._text(source)
@@ -211,6 +210,7 @@ class _Reader:
             raise self._syntax_failure(text, error) from None
         if root is None:
             raise self._failure_at(0, 0, "is empty", self._expected)
+        self._tags = _tags_in(text)
         self._document.data = self._value(root, ())
         return self._document
 
@@ -304,16 +304,24 @@ class _Reader:
         self._document.places[path] = Place(
             mark.line + 1, mark.column + 1, written, is_mapping, file
         )
-        if isinstance(node, yaml.MappingNode) and node.tag == _TAG_PREFIX + "map":
+        tag = self._tag(node)
+        if tag is not None:
+            self._report(path, mark, f"has the tag {tag!a}", "a plain value without a tag")
+            self._document.broken.add(path)
+            return None
+        if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG_PREFIX + "seq":
+        if isinstance(node, yaml.SequenceNode):
             return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag in _SCALAR_TAGS:
-            return _scalar(node)
-        what = f"has the tag {_short_tag(node.tag)!a}"
-        self._report(path, mark, what, "a plain value without a tag")
-        self._document.broken.add(path)
-        return None
+        assert isinstance(node, yaml.ScalarNode)
+        return _scalar(node)
+
+    def _tag(self, node: yaml.Node) -> str | None:
+        """Return the tag that is written out at a node."""
+        if not self._tags:
+            return None
+        mark, is_scalar = node.start_mark, isinstance(node, yaml.ScalarNode)
+        return self._tags.get((mark.line, mark.column, is_scalar))
 
     def _mapping(self, node: yaml.MappingNode, path: YamlPath) -> dict[Hashable, object]:
         data: dict[Hashable, object] = {}
@@ -337,10 +345,14 @@ class _Reader:
         """Return a key; one that is no string is reported, and read as if it stood in quotes."""
         self._visited += 1
         key = str(node.value) if isinstance(node, yaml.ScalarNode) else None
-        if node.tag == _TAG_PREFIX + "str":
+        tag = self._tag(node)
+        if node.tag == _TAG_PREFIX + "str" and tag is None:
             return key
         if key is None:
             what, expected = "has a key that is a mapping or a list", "a string"
+        elif tag is not None:
+            what, expected = f"has a key with the tag {tag!a}", "the key without a tag"
+            self._document.broken.add((*path, key))
         elif node.tag == _TAG_PREFIX + "merge":
             what, expected, key = "has a merge key (`<<`)", "the keys written out", None
         else:
@@ -350,15 +362,25 @@ class _Reader:
         return key
 
 
+def _tags_in(text: str) -> dict[tuple[int, int, bool], str]:
+    """Return the tags that are written out, by place, and whether a scalar has them.
+
+    To a node they are as those that YAML finds by itself: `!!int "30"` is the same as `30`. A
+    mapping begins where its first key does.
+    """
+    found = {}
+    if _MAY_HAVE_TAGS.search(text):
+        for event in yaml.parse(text, _Loader):
+            tag, mark = getattr(event, "tag", None), event.start_mark
+            if tag is not None and mark is not None:
+                is_scalar = isinstance(event, yaml.ScalarEvent)
+                found[mark.line, mark.column, is_scalar] = _short(tag.replace(_TAG_PREFIX, "!!"))
+    return found
+
+
 def _end_of(text: str) -> tuple[int, int]:
     """Return line and column, from 0, of what follows `text`."""
     return text.count("\n"), len(text) - (text.rfind("\n") + 1)
-
-
-def _short_tag(tag: str) -> str:
-    name = tag.removeprefix(_TAG_PREFIX)
-    text = f"!!{name}" if name != tag else tag
-    return _short(text)
 
 
 def _scalar(node: yaml.ScalarNode) -> object:

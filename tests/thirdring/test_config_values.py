@@ -95,6 +95,8 @@ GOOD = [
     ("time_zone", "America/Argentina/Buenos_Aires"),
     ("fact", "room_101"),
     ("text", "'{ not a placeholder }'"),
+    ("text", "Call us ! Now!!"),
+    ("text", "'!!int 30, !x'"),
     ("hours", "[]"),
     ("hours", '["00:00-12:00", "12:00-23:59"]'),
     ("hours", '["13:00-17:00", "09:00-12:00"]'),
