@@ -244,14 +244,23 @@ def test_listening_outside_is_fine_with_allowed_addresses(tmp_path: Path) -> Non
     assert load(tmp_path, text).gateway.host == "::"
 
 
+@pytest.mark.parametrize("model", ["gpt-realtime", "gpt-realtime-2025-08-28"])
 @pytest.mark.parametrize(
     ("today", "verb"), [(date(2026, 12, 1), "retires"), (date(2027, 2, 1), "has retired")]
 )
-def test_a_retiring_model_is_warned_of(today: date, verb: str, tmp_path: Path) -> None:
-    """`gpt-realtime` loads, with a warning that names the day and the model to use."""
-    text = changed("tools: [opening_hours]", "model: gpt-realtime")
+def test_a_retiring_model_is_warned_of(model: str, today: date, verb: str, tmp_path: Path) -> None:
+    """It loads, with a warning that names the day and the model to use."""
+    text = changed("tools: [opening_hours]", f"model: {model}")
     (warning,) = config.warnings(load(tmp_path, text), today, Home(tmp_path))
-    assert f"gpt-realtime {verb} on 2027-01-20; use {DEFAULT_MODEL}" in warning
+    assert f"{model} {verb} on 2027-01-20; use {DEFAULT_MODEL}" in warning
+
+
+def test_a_model_that_nobody_knows_is_warned_of(tmp_path: Path) -> None:
+    """It may be new, or another server's, so it loads; a slip of the pen is pointed out."""
+    text = changed("tools: [opening_hours]", "model: gpt-realtime-2.1-min")
+    (warning,) = config.warnings(load(tmp_path, text), date(2026, 12, 1), Home(tmp_path))
+    assert "the model gpt-realtime-2.1-min is none of OpenAI's known ones" in warning
+    assert 'did you mean "gpt-realtime-2.1-mini"?' in warning
 
 
 def test_a_network_of_everybody_is_warned_of(tmp_path: Path) -> None:
