@@ -11,6 +11,9 @@ from thirdring.yaml_document import Document, Place, YamlPath, spelled
 __all__ = ["Findings", "shown"]
 
 _SECRET_KEY: Final = re.compile(r"(?:^|[_-])(?:secret|password|passwd|key|token)s?$", re.IGNORECASE)
+_SOUNDS_SECRET: Final = frozenset({"reply_tokens"})
+"""A key like those of secrets, of a number that is none."""
+
 _SECRET_PARTS: Final = frozenset({"headers", "notify", "service_account"})
 _REFERENCES: Final = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+")
 # Secrets in the wrong place: signing secrets, model keys, what a URL carries for its server.
@@ -36,7 +39,8 @@ def shown(path: YamlPath, written: str) -> str:
     """Return a scalar of the file as an error may show it."""
     if _REFERENCES.fullmatch(written):
         return _escaped(written)
-    if any(isinstance(step, str) and _SECRET_KEY.search(step) for step in path):
+    keys = [step for step in path if isinstance(step, str) and step not in _SOUNDS_SECRET]
+    if any(_SECRET_KEY.search(key) for key in keys):
         return "***"
     if any(step in _SECRET_PARTS for step in path[2:]):
         return "***"

@@ -194,6 +194,17 @@ BAD: dict[str, tuple[str, ...]] = {
         "38:30 businesses.clinic.lines[0].limits.tool_calls: is too large, got 501; expected at "
         "most 500",
     ),
+    "reply in no tokens": (
+        "reply_tokens: 150",
+        "reply_tokens: 15",
+        "21:46 businesses.clinic.limits.reply_tokens: is too small, got 15; expected at least 50",
+    ),
+    "reply in a variable": (
+        "reply_tokens: 150",
+        "reply_tokens: '${NAME}'",
+        "21:46 businesses.clinic.limits.reply_tokens: is not a whole number, got ${NAME}; "
+        "expected plain digits without quotes",
+    ),
     "kind of turn taking": (
         "kind: server_vad",
         "kind: vad",

@@ -130,6 +130,9 @@ HIDDEN = {
     "a password in a mapping": "password: {is: hunter2}",
     "a signing secret in the wrong place": "name: whsec_hunter2",
     "a model key in the wrong place": "name: sk-hunter2",
+    "a model key for a number": "limits: {reply_tokens: sk-hunter2}",
+    "a password below a number": "limits: {reply_tokens: {password: {is: [hunter2]}}}",
+    "a variable for a number": "limits: {reply_tokens: 'x${CANARY}'}",
     "a variable": "name: {x: '${CANARY}'}",
     "the user of a URL": "url: ftp://anna:hunter2@example.com/",
 }
