@@ -13,7 +13,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from thirdring.calls import e164
 from thirdring.config_outside import CalendarFile, HttpToolFile, McpServerFile, tool_name
 from thirdring.config_sinks import SinksFile, WebhookFile
-from thirdring.config_values import FilePart, not_empty, one_of, parse_day, parse_span, wrong
+from thirdring.config_values import (
+    FilePart,
+    listed,
+    not_empty,
+    one_of,
+    parse_day,
+    parse_span,
+    wrong,
+)
 from thirdring.languages import LANGUAGES
 from thirdring.prompts import MAX_VALUE_LENGTH
 from thirdring.settings import (
@@ -108,7 +116,9 @@ def _zone(value: object) -> ZoneInfo:
 def _span(value: object) -> OpeningHours:
     span = parse_span(value)
     if span is None:
-        raise wrong("is no span of a day", '"HH:MM-HH:MM", opening before it closes')
+        raise wrong(
+            "is no span of a day", '"HH:MM-HH:MM" such as "09:00-17:00", opening before it closes'
+        )
     return span
 
 
@@ -138,14 +148,16 @@ _Text = Annotated[str, Field(min_length=1, max_length=MAX_VALUE_LENGTH)]
 _Instructions = Annotated[str, Field(min_length=1, max_length=_MAX_INSTRUCTIONS)]
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 _Voice = Annotated[str, AfterValidator(_voice)]
-_Span = Annotated[OpeningHours, BeforeValidator(_span)]
+_Spans = Annotated[
+    tuple[Annotated[OpeningHours, BeforeValidator(_span)], ...], listed('["09:00-17:00"]')
+]
 E164Number = Annotated[str, AfterValidator(_number)]
 
 
 class HolidayFile(FilePart):
     day: Annotated[date, BeforeValidator(_day)]
     name: _Name | None = None
-    hours: tuple[_Span, ...] = ()
+    hours: _Spans = ()
 
 
 class StaffFile(FilePart):
@@ -225,7 +237,7 @@ class BusinessFile(SpokenFile):
     name: _Name
     time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)]
     facts: dict[Annotated[str, AfterValidator(_fact_name)], _Text] = Field(default_factory=dict)
-    hours: dict[Weekday, tuple[_Span, ...]] = Field(default_factory=dict)
+    hours: dict[Weekday, _Spans] = Field(default_factory=dict)
     holidays: tuple[HolidayFile, ...] = ()
     slot_minutes: SlotMinutes = 30
     languages: Annotated[

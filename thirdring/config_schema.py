@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from thirdring.config_business import BusinessFile, E164Number
 from thirdring.config_values import (
     FilePart,
-    NetworkValue,
+    Networks,
     not_empty,
     parse_listen,
     parse_ports,
@@ -57,7 +57,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=200)]
 class GatewayFile(FilePart):
     listen: Annotated[tuple[str, int], BeforeValidator(_listen)] = ("127.0.0.1", 5060)
     rtp_ports: Annotated[tuple[int, int], BeforeValidator(_ports)] = (20000, 20999)
-    allowed_addresses: tuple[NetworkValue, ...] = ()
+    allowed_addresses: Networks = ()
     max_calls: MaxCalls = 20
 
     def settings(self) -> GatewaySettings:
@@ -74,7 +74,7 @@ class GatewayFile(FilePart):
 class TrunkFile(FilePart):
     # A key without a value is a slip, and none of them may open the trunk: hence no `None`.
     lines: Annotated[tuple[E164Number, ...], AfterValidator(not_empty)] = ()
-    allowed_addresses: tuple[NetworkValue, ...] = ()
+    allowed_addresses: Networks = ()
     allowed_numbers: tuple[E164Number, ...] = ()
     auth_username: _Name = ""
     auth_password: _Name = ""
@@ -103,7 +103,7 @@ class SettingsFile(FilePart):
         dict[Annotated[str, AfterValidator(_trunk_name)], TrunkFile], AfterValidator(not_empty)
     ] = Field(default_factory=dict)
     worker: WorkerSettings = WorkerSettings()
-    allowed_receivers: tuple[NetworkValue, ...] = ()
+    allowed_receivers: Networks = ()
 
     def settings(self) -> Settings:
         """Return what the rest of the program reads."""

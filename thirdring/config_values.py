@@ -21,8 +21,9 @@ from thirdring.yaml_document import Unclear
 
 __all__ = [
     "FilePart",
-    "NetworkValue",
+    "Networks",
     "is_loopback",
+    "listed",
     "not_empty",
     "one_of",
     "parse_day",
@@ -52,6 +53,17 @@ def not_empty(entries: _Entries) -> _Entries:
     if not entries:
         raise wrong("is empty", "at least one entry")
     return entries
+
+
+def listed(example: str) -> BeforeValidator:
+    """Return the check that a value is a list; `example` is one."""
+
+    def check(value: object) -> object:
+        if not isinstance(value, list):
+            raise wrong("is not a list", f"a list, such as {example}")
+        return value
+
+    return BeforeValidator(check)
 
 
 def one_of(name: str, known: Iterable[str]) -> str:
@@ -130,12 +142,19 @@ def _network(value: object) -> Network:
     if not isinstance(value, str):
         raise wrong("is not a string", expected)
     network = parse_network(value)
-    if network is None:
-        raise wrong("is no network", expected)
-    return network
+    if network is not None:
+        return network
+    try:
+        ipaddress.ip_interface(value)
+    except ValueError:
+        raise wrong("is no network", expected) from None
+    expected = "the network, such as 192.0.2.0/24, or the address alone, such as 192.0.2.7"
+    raise wrong("is an address inside a network", expected)
 
 
-NetworkValue = Annotated[Network, BeforeValidator(_network)]
+Networks = Annotated[
+    tuple[Annotated[Network, BeforeValidator(_network)], ...], listed('[192.0.2.0/24, "::1/128"]')
+]
 
 
 class FilePart(BaseModel):

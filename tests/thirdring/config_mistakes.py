@@ -293,7 +293,19 @@ BAD: dict[str, tuple[str, ...]] = {
         "13:00-17:00",
         "17:00-13:00",
         "9:31 businesses.clinic.hours.monday[1]: is no span of a day, got 17:00-13:00; "
-        'expected "HH:MM-HH:MM", opening before it closes',
+        'expected "HH:MM-HH:MM" such as "09:00-17:00", opening before it closes',
+    ),
+    "hours in no list": (
+        '["09:00-12:00", "13:00-17:00"]',
+        "9-17",
+        "9:15 businesses.clinic.hours.monday: is not a list, got 9-17; "
+        'expected a list, such as ["09:00-17:00"]',
+    ),
+    "hours without minutes": (
+        '"09:00-12:00", "13:00-17:00"',
+        "9-17",
+        "9:16 businesses.clinic.hours.monday[0]: is no span of a day, got 9-17; "
+        'expected "HH:MM-HH:MM" such as "09:00-17:00", opening before it closes',
     ),
     "slot too long": (
         "slot_minutes: 20",
@@ -328,8 +340,14 @@ BAD: dict[str, tuple[str, ...]] = {
     "network": (
         "  max_calls: 20",
         "  allowed_addresses: [10.0.0.1/8]",
-        "25:23 gateway.allowed_addresses[0]: is no network, got 10.0.0.1/8; "
-        "expected an address or a network, such as 192.0.2.7 or 192.0.2.0/24",
+        "25:23 gateway.allowed_addresses[0]: is an address inside a network, got 10.0.0.1/8; "
+        "expected the network, such as 192.0.2.0/24, or the address alone, such as 192.0.2.7",
+    ),
+    "network in no list": (
+        "  max_calls: 20",
+        "  allowed_addresses: 10.0.0.1/8",
+        "25:22 gateway.allowed_addresses: is not a list, got 10.0.0.1/8; "
+        'expected a list, such as [192.0.2.0/24, "::1/128"]',
     ),
     "python tag": (
         "Free parking.",
