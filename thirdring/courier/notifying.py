@@ -17,7 +17,7 @@ from thirdring.courier.forward_clock import ForwardClock, elapsed
 from thirdring.courier.trouble import Trouble
 from thirdring.errors import StoreError
 from thirdring.sinks.results import DeliveryResult, Outcome
-from thirdring.sinks.schedule import next_attempt
+from thirdring.sinks.schedule import jitter_of, next_attempt
 from thirdring.staff import Target
 from thirdring.store.notifications import (
     DueNotification,
@@ -191,8 +191,9 @@ class Notifier:
         if error is None:
             return Sending(due.id, NotificationState.SENT)
         failed = DeliveryResult(Outcome.RETRY, error=error)
-        jitter = int(due.id[:8], 16) / 0xFFFFFFFF * 2 - 1
-        due_at = next_attempt(failed, due.attempts + 1, self._clock.now(), jitter)
+        attempts = due.attempts + 1
+        jitter = jitter_of(due.id, attempts)
+        due_at = next_attempt(failed, attempts, self._clock.now(), jitter)
         state = NotificationState.DEAD if due_at is None else NotificationState.PENDING
         return Sending(due.id, state, due_at, error)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from thirdring.sinks.results import DeliveryResult
 
-__all__ = ["SCHEDULE", "next_attempt"]
+__all__ = ["SCHEDULE", "jitter_of", "next_attempt"]
 
 SCHEDULE = (
     timedelta(0),
@@ -42,3 +42,17 @@ def next_attempt(
         return None
     wait = SCHEDULE[attempts] * (1 + JITTER * jitter)
     return now + max(wait, result.retry_after or timedelta(0))
+
+
+def jitter_of(uuid: str, attempts: int) -> float:
+    """Return from -1 to 1 how far to move a wait; the same for a record whenever it is asked.
+
+    The sign alternates from attempt to attempt. So each wait is anywhere within its 20 %, while all
+    of them together never end before 73 of their 75.6 hours: an endpoint that is down for three
+    days gets every record. Were each drawn by itself, one record in five would be given up before.
+
+    Args:
+        uuid: Of what is sent: a record, or a notification.
+    """
+    spread = int(uuid[:8], 16) / 0xFFFFFFFF * 2 - 1
+    return spread if attempts % 2 else -spread

@@ -6,10 +6,9 @@ from datetime import datetime
 
 import pytest
 
-from thirdring.courier.delivering import _jitter
 from thirdring.courier.lane import AT_ONCE, SLOW_SECONDS, Lane
 from thirdring.sinks.results import DeliveryResult, Outcome
-from thirdring.sinks.schedule import SCHEDULE, next_attempt
+from thirdring.sinks.schedule import SCHEDULE, jitter_of, next_attempt
 from thirdring.store.outbox import Due, Endpoint
 
 ENDPOINT = Endpoint("riverside_clinic", "webhook")
@@ -97,7 +96,7 @@ def test_three_days_are_always_within_the_schedule(seconds: int) -> None:
         record_id = f"{spread:08x}-0000-5000-8000-000000000000"
         at = start = datetime(2026, 11, 20)  # noqa: DTZ001 - no zone needed
         for attempts in range(1, len(SCHEDULE)):
-            jitter = _jitter(record_id, attempts)
+            jitter = jitter_of(record_id, attempts)
             due_at = next_attempt(result, attempts, at, jitter)
             assert due_at is not None
             wait = (due_at - at) / SCHEDULE[attempts]

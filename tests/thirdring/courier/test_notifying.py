@@ -176,6 +176,19 @@ async def test_after_three_days_it_is_given_up(home: Home) -> None:
     assert "500" in (dead.error or "")
 
 
+async def test_a_service_that_is_down_for_three_days_costs_nothing(home: Home) -> None:
+    """As with records: the last attempt comes after that, however its times are spread."""
+    clock = SetClock(START)
+    async with serving(*[500] * 20) as endpoint:
+        # The id of its notification begins with a zero: the first wait is a fifth too short.
+        await end_call(home, "call-10")
+        while clock.moment < START + timedelta(hours=72):
+            await run(home, staff_at(endpoint), once=True, clock=clock)
+            (waiting,) = await of_call(home, "call-10")
+            assert waiting.due_at is not None
+            clock.moment = waiting.due_at
+
+
 async def test_killed_in_between_its_successor_tells_them(home: Home) -> None:
     """Whether anybody was told is not known: they are told, perhaps twice, never not at all."""
 
