@@ -211,7 +211,7 @@ def check(
     config: Config = _CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Check the configuration: every problem at once, one per line."""
+    """Check the configuration: every problem at once, each with its place."""
     from thirdring.checking import check as run
 
     checked = run(config, os.environ)

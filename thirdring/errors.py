@@ -20,7 +20,7 @@ PhoneError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = [
@@ -70,14 +70,20 @@ class Problem:
     got: str | None
     expected: str
 
+    @property
+    def place(self) -> str:
+        """Where it is, as editors and terminals understand it."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
     def __str__(self) -> str:
         got = "" if self.got is None else f", got {self.got}"
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place} {self.path}: {self.what}{got}; expected {self.expected}"
+        return f"{self.place} {self.path}: {self.what}{got}; expected {self.expected}"
 
 
 class ConfigError(PhoneError):
     """The configuration is wrong; nothing starts.
+
+    Its text has a line for each problem; one that comes again is told once, with all its places.
 
     Attributes:
         problems: All of them, in the order of the file.
@@ -85,7 +91,20 @@ class ConfigError(PhoneError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(_told(self.problems)))
+
+
+def _told(problems: Sequence[Problem]) -> Iterator[str]:
+    alike: dict[Hashable, list[Problem]] = {}
+    for problem in problems:
+        # Without lines, as in the environment, the path alone tells one from another.
+        which = problem.path.rpartition(".")[2] if problem.line else problem.path
+        key = (which, problem.what, problem.got, problem.expected)
+        alike.setdefault(key, []).append(problem)
+    for first, *others in alike.values():
+        yield str(first)
+        if others:
+            yield f"  also at {', '.join(other.place for other in others)}"
 
 
 class WrongUse(PhoneError):
