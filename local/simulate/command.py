@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from local.log_file import log_to_file
+from local.realtime.brain.script import load_own
 from local.realtime.server import ChatModel
 from local.scenarios import Scenario, load
 from local.simulate.aftermath import unmet
@@ -191,9 +192,12 @@ async def run(
 
     Raises:
         WrongUse: No scenario is meant.
-        ConfigError: A file of scenarios is wrong.
+        ConfigError: A file of scenarios, or a script that is needed, is wrong.
     """
     wanted = chosen(which, setting.workflows, setting.folder)
+    if setting.agent.scripted:
+        for name in dict.fromkeys(workflow.name for workflow, _ in wanted):
+            load_own(setting.folder / name)  # to say once of a mistake what each call would meet
     results: list[Result] = []
     row = _row_of(wanted)
     console.print(row("", "Workflow", "Scenario", "s", "Tools"), style="bold", soft_wrap=True)

@@ -250,9 +250,10 @@ def load_own(folder: Path) -> tuple[Script, ...]:
     """Return the scripts of the workflow in one folder, the built-in small talk last.
 
     Raises:
-        ConfigError: A script is wrong.
+        ConfigError: A script is wrong, or there is none.
     """
-    return tuple(load(path) for path in (*sorted(folder.glob("*script.yaml")), SMALL_TALK))
+    own = sorted(folder.glob("*script.yaml")) or [folder / "script.yaml"]
+    return tuple(load(path) for path in (*own, SMALL_TALK))
 
 
 def load(path: Path) -> Script:
@@ -265,5 +266,5 @@ def load(path: Path) -> Script:
         path,
         Script,
         keys="`when:`, `greeting:`, `unsure:` and the rest",
-        described_in="local/realtime/brain/script.py",
+        described_in="docs/workflows.md",
     )

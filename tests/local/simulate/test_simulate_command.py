@@ -23,7 +23,7 @@ from local.scenarios import load
 from local.simulate import AgentModel, Chosen, Result, Simulation, run, simulate
 from local.simulate.command import chosen
 from thirdring import workflow
-from thirdring.errors import WrongUse
+from thirdring.errors import ConfigError, WrongUse
 from thirdring.home import Home
 
 ROOT = Path(__file__).parents[3]
@@ -103,6 +103,12 @@ def caller(url: str) -> Simulation:
     return dataclasses.replace(SETTING, caller=ChatModel(url, "tiny", "k"))
 
 
+def copied(folder: Path) -> Simulation:
+    """Return a setting whose files of the clinic may be changed."""
+    shutil.copytree(SETTING.folder / CLINIC.name, folder / CLINIC.name)
+    return dataclasses.replace(SETTING, folder=folder)
+
+
 def ring(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the command without anybody's keys."""
     ours = ("LIVEKIT_", "OPENAI_", "THIRDRING_")
@@ -134,15 +140,14 @@ async def test_a_failed_scenario_shows_its_tool_calls_and_why_one_was_refused(
     tmp_path: Path,
 ) -> None:
     """Without any option, and to programs too: a name alone says nobody what to mend."""
-    folder = tmp_path / "workflows"
-    shutil.copytree(SETTING.folder / CLINIC.name, folder / CLINIC.name)
-    path = folder / CLINIC.name / "scenarios.yaml"
+    setting = copied(tmp_path)
+    path = setting.folder / CLINIC.name / "scenarios.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("{name: book_appointment, refused: true}", "{name: end_call}"))
     shown = io.StringIO()
     (result,) = await run(
         Home(tmp_path),
-        dataclasses.replace(SETTING, folder=folder),
+        setting,
         Chosen(CLINIC.name, TAKEN),
         console=Console(file=shown, width=100),
     )
@@ -205,6 +210,27 @@ def test_a_choice_of_nothing_is_a_mistake() -> None:
     """No scenario at all must not look as if all had passed."""
     with pytest.raises(WrongUse, match="no scenario has this label or tag"):
         chosen(Chosen(label="no such label"), SETTING.workflows, SETTING.folder)
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        (None, r"patient_questions/script\.yaml:1:1 document: cannot be read"),
+        ("greting: Hello", r"script\.yaml:1:10 greting: is no key .* what docs/workflows\.md"),
+    ],
+)
+async def test_a_wrong_script_is_told_once_and_no_scenario_failed(
+    script: str | None, what: str, tmp_path: Path
+) -> None:
+    """It is the file that is wrong, whatever the callers would say."""
+    setting, shown = copied(tmp_path), io.StringIO()
+    path = setting.folder / CLINIC.name / "script.yaml"
+    path.unlink()
+    if script is not None:
+        path.write_text(script)
+    with pytest.raises(ConfigError, match=what):
+        await run(Home(tmp_path), setting, Chosen(CLINIC.name), console=Console(file=shown))
+    assert shown.getvalue() == ""
 
 
 async def test_a_chat_model_plays_the_caller(chat: tuple[ChatServer, str]) -> None:
