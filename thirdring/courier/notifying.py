@@ -115,15 +115,15 @@ class Notifier:
             await self._let_end()
 
     async def run_once(self) -> None:
-        """Try everything that is due now once; an address that fails is left alone then.
+        """Try everything that is due now once; an address that fails or hangs is left alone then.
 
         Raises:
             StoreError: The store cannot be used.
         """
         try:
-            while await self._look() or self._attempts or self._to_note:
-                if self._attempts:
-                    await asyncio.wait(self._attempts, return_when=asyncio.FIRST_COMPLETED)
+            while await self._look() or self._to_note or self._slots < AT_ONCE:
+                await self._wake.wait()
+                self._wake.clear()
         finally:
             await self._let_end()
 
@@ -169,10 +169,18 @@ class Notifier:
         sending = _in_a_thread(
             lambda: self._announce(address, title=due.title, body=due.body, urgent=due.urgent)
         )
-        try:
-            await asyncio.wait([sending], timeout=_HANGING_SECONDS)
-        finally:
-            self._slots += 1
+        _, hanging = await asyncio.wait([sending], timeout=_HANGING_SECONDS)
+        self._slots += 1
+        if hanging:
+            self._wake.set()
+            logger.warning(
+                "call %s: address %d of %s of %s does not answer, and gets nothing until it does",
+                due.call_id,
+                due.target.channel + 1,
+                due.target.recipient,
+                due.target.business,
+                extra={"call_id": due.call_id},
+            )
         error = await sending
         came = self._to_note[due.target] = self._judged(due, error)
         self._rest(due.target, failed=error is not None)

@@ -223,6 +223,39 @@ async def test_a_run_of_one_round_says_that_the_store_has_failed(
     assert (kept.state, kept.attempts) == (NotificationState.PENDING, 0)
 
 
+async def test_a_run_of_one_round_does_not_wait_for_ever(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a service that begins to answer and never comes to an end, the next run hears again."""
+    monkeypatch.setattr("thirdring.courier.notifying._HANGING_SECONDS", 0.1)
+    monkeypatch.setattr("thirdring.courier.notifying.GRACE_SECONDS", 0.1)
+    over = asyncio.Event()
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        while not over.is_set():
+            await answer.write(b" ")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await over.wait()
+        return answer
+
+    async with serving(drip) as endpoint:
+        await end_call(home)
+        try:
+            async with asyncio.timeout(20):
+                await run(home, staff_at(endpoint), once=True)
+        finally:
+            over.set()
+        assert "address 1 of dana of riverside_clinic does not answer" in caplog.text
+        (waiting,) = await of_call(home)
+        assert (waiting.state, waiting.attempts) == (NotificationState.PENDING, 0)
+        await run(home, staff_at(endpoint), once=True)
+    (sent,) = await of_call(home)
+    assert sent.state is NotificationState.SENT
+
+
 async def test_what_was_told_is_noted_when_the_store_is_back(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
