@@ -85,6 +85,7 @@ _NAMED = frozenset(listed_words("name number phone email address time day date a
 
 _LISTENING = frozenset(listed_words("uh huh mm hm hmm mhm mmhm mmm uhhuh mmhmm"))
 
+_SPELLED = re.compile(r"\b(?:\d(?: \d)+|[^\W\d](?: [^\W\d])+)\b")
 _QUESTION = re.compile(r"[?\u00bf\u061f\uff1f]")
 
 
@@ -99,8 +100,13 @@ def agrees(text: str, asked: str) -> bool:
         return False
     if words[-1] in _GOES_ON or (words[-1] == "is" and words[-2] in _NAMED):
         return False  # "okay, and my name is": there is more to come
-    known = _AGREE | _BESIDES | _LISTENING | frozenset(plain_words(asked))
-    return all(word in known for word in words)
+    heard = plain_words(asked)
+    known = _AGREE | _BESIDES | _LISTENING | frozenset(heard)
+    if not all(word in known for word in words):
+        return False
+    # A corrected number has the digits of the wrong one.
+    spelled = _SPELLED.findall(" ".join(words))
+    return all(ones.replace(" ", "") in "".join(heard) for ones in spelled)
 
 
 def is_listening(text: str) -> bool:

@@ -96,6 +96,22 @@ def test_anything_else_does_not(words: str) -> None:
     assert not agrees(words, ASKED)
 
 
+@pytest.mark.parametrize(
+    ("words", "agreed"),
+    [
+        ("Yes, 2 0 2, 5 5 5, 0 1 9 9.", True),
+        ("Yes, zero one nine nine.", True),
+        ("Yes, J A N E T.", True),
+        ("Yes, 2 0 2, 5 5 5, 0 1 9 1.", False),
+        ("Yes, zero nine nine one.", False),
+        ("Yes, J E A N T.", False),
+    ],
+)
+def test_digits_and_letters_are_repeated_in_their_order(words: str, agreed: bool) -> None:
+    """A caller who corrects a number uses the digits that they were read."""
+    assert agrees(words, f"J A N E T. {ASKED}") is agreed
+
+
 def test_sounds_of_listening_are_no_words() -> None:
     """They neither agree nor end what they are heard in."""
     assert is_listening("Mm-hmm.")
