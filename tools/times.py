@@ -119,14 +119,15 @@ def _either(clock: str, part: str | None) -> list[time]:
     # 14:00 and 09:00 are of the 24-hour clock; 9:00 may be in the evening.
     if not half and (hour > 12 or hour == 0 or match["hour"].startswith("0")):
         return [time(hour % 24, minute)]
-    halves = {half} if half else _halves(part)
+    halves = {half} if half else _halves(part, hour)
     return [time(hour % 12 + 12 * (one == "pm"), minute) for one in sorted(halves)]
 
 
-def _halves(part: str | None) -> set[str]:
+def _halves(part: str | None, hour: int) -> set[str]:
     if part is None:
         return {"am", "pm"}
-    return {"am"} if part == "morning" else {"pm"}
+    after_midnight = part in ("night", "tonight") and (hour == 12 or hour < 5)
+    return {"am"} if part == "morning" or after_midnight else {"pm"}
 
 
 def _hour(word: str) -> int:

@@ -48,6 +48,9 @@ NOW = datetime(2026, 11, 20, 17, 10, tzinfo=UTC)
         ("eight in the morning", time(8)),
         ("three in the afternoon please", time(15)),
         ("two oh five", time(14, 5)),
+        ("nine tonight", time(21)),
+        ("twelve at night", time(0)),
+        ("half past one at night", time(1, 30)),
     ],
 )
 def test_a_time_is_understood(said: str, meant: time) -> None:
