@@ -48,7 +48,7 @@ class CallState:
         offered: The slots that were offered during this call, by id. Only these can be booked: a
             model that invents an id books nothing.
         agreements: Which effect of which tool call a yes of the caller has led to, by the id of
-            that turn and the name of the tool.
+            the turn in which they first said it and the name of the tool.
         read_backs: The turns that there were when a tool was refused for want of a yes, by its
             name.
         refused: Ids of tool calls to which a rule said no.

@@ -24,6 +24,7 @@ from tools.read_back import (
     Name,
     Phone,
     Words,
+    leaves_a_choice,
     said,
     says_another,
     spoken,
@@ -53,6 +54,11 @@ class _Exchange:
 
     asked: tuple[Turn, ...]
     answer: tuple[Turn, ...]
+
+    @property
+    def id(self) -> str:
+        """Stays the same when they say yes once more."""
+        return self.answer[0].id
 
     @property
     def question(self) -> str:
@@ -119,8 +125,8 @@ def _use(ctx: RunContext[CallState], exchange: _Exchange, read_back: str, effect
 
     Without an `await` since it was looked at: tools run side by side.
     """
-    call, answer = ctx.function_call, exchange.answer[-1].id
-    used = ctx.userdata.agreements.setdefault((answer, call.name), (effect, call.call_id))
+    call = ctx.function_call
+    used = ctx.userdata.agreements.setdefault((exchange.id, call.name), (effect, call.call_id))
     if used[0] != effect:
         raise ToolRefused(
             f"{call.name} was done when the caller agreed, and nothing is done twice. Only if they"
@@ -139,18 +145,25 @@ def _is_agreed(
         return False
     if not _says_all(state, asked, critical):
         return False
-    moments = [value for value in critical if isinstance(value, Moment)]
-    if moments and says_another(moments, asked, " ".join(wordings)):
+    read_back, answer = " ".join(wordings), _text(exchange.answer)
+    if critical and leaves_a_choice(asked, read_back):
         return False
-    if critical and not _is_used(ctx, exchange):
-        return True
-    return _is_about(ctx, exchange, wordings)
+    moments = [value for value in critical if isinstance(value, Moment)]
+    if moments and (
+        says_another(moments, asked, read_back)
+        or says_another(moments, answer, read_back, unsure=True)
+    ):
+        return False
+    # A name is in many questions, such as whether it is theirs.
+    if all(isinstance(value, Name) for value in critical) or _is_used(ctx, exchange):
+        return _is_about(ctx, exchange, wordings)
+    return True
 
 
 def _is_used(ctx: RunContext[CallState], exchange: _Exchange) -> bool:
     """Return whether their yes has led to the effect of another tool already."""
     return any(
-        answer == exchange.answer[-1].id and tool != ctx.function_call.name
+        answer == exchange.id and tool != ctx.function_call.name
         for answer, tool in ctx.userdata.agreements
     )
 

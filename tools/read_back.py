@@ -28,6 +28,7 @@ __all__ = [
     "Name",
     "Phone",
     "Words",
+    "leaves_a_choice",
     "said",
     "says_another",
     "spoken",
@@ -119,6 +120,7 @@ _REPEATS = {"double": 2, "triple": 3, "doble": 2, "doppel": 2, "doppio": 2}
 _MAGNITUDES = {"hundred": "00", "thousand": "000"}
 _BETWEEN_DIGITS = frozenset(listed_words("and then plus area code dash hyphen y et und e mas"))
 _ZERO = frozenset(["o", "oh"])
+_PAUSE = re.compile(r"[,;.!?]+(?=\s|$)")
 
 
 def _national(number: str, home: str) -> tuple[str, str]:
@@ -141,26 +143,31 @@ def _spoken_phone(number: str, home: str) -> str:
 
 def _says_phone(number: str, text: str, home: str) -> bool:
     code, national = _national(number, home)
-    return any(code + national in run for run in _digit_runs(plain_words(text)))
+    return any(run.endswith(code + national) for run in _digit_runs(text))
 
 
-def _digit_runs(words: Sequence[str]) -> Iterator[str]:
+def _digit_runs(text: str) -> Iterator[str]:
+    """Yield digits in a row, as far as they were said at each pause and at the last of them.
+
+    What goes on with another digit is another number.
+    """
     run, times = "", 1
-    for word in words:
-        if word in _REPEATS:
-            times = _REPEATS[word]
-            continue
-        if word.isdigit():
-            run += word * times
-        elif word in _ZERO:
-            run += "0" * times
-        elif word in _MAGNITUDES:
-            run += _MAGNITUDES[word]
-        elif word not in _BETWEEN_DIGITS:
-            yield run
-            run = ""
-        times = 1
-    yield run
+    for words in map(plain_words, _PAUSE.split(text)):
+        for word in words:
+            if word in _REPEATS:
+                times = _REPEATS[word]
+                continue
+            if word.isdigit():
+                run += word * times
+            elif word in _ZERO:
+                run += "0" * times
+            elif word in _MAGNITUDES:
+                run += _MAGNITUDES[word]
+            elif word not in _BETWEEN_DIGITS:
+                yield run
+                run = ""
+            times = 1
+        yield run
 
 
 # E-mail addresses
@@ -190,23 +197,31 @@ def _says_email(address: str, text: str) -> bool:
     digits = ["".join(plain_words(sign)) or sign for sign in signs]
     # Letters that are spelled may have hyphens between them.
     spelled = [sign for sign in signs if sign != "-"]
-    return any(_joins(wanted, words) for words in (signs, digits, spelled))
+    return any(
+        # "Mary dot" before it, or "dot uk" after it, make another address of it.
+        not {*words[max(start - 1, 0) : start]} & {*"._-+"} and words[end : end + 1] != ["."]
+        for words in (signs, digits, spelled)
+        for start, end in _places(wanted, words)
+    )
 
 
 # Days and times
 
 
-def says_another(moments: Sequence[Moment], text: str, read_back: str) -> bool:
+def says_another(
+    moments: Sequence[Moment], text: str, read_back: str, *, unsure: bool = False
+) -> bool:
     """Return whether `text` says a day or a time besides these, so that a yes may be to either.
 
     When something ends is no other time for it, and a number after "at" may be that of a house.
 
     Args:
         read_back: What is said here may be said there.
+        unsure: It is taken for a time all the same.
     """
     words, known = plain_words(text), plain_words(read_back)
     times = set(times_of(read_back))
-    sure = [time for time in times_of(text, ends=False) if time[1] or time[2]]
+    sure = [time for time in times_of(text, ends=False) if unsure or time[1] or time[2]]
     return (
         any(
             time not in times and not any(_is_time(time, moment.at) for moment in moments)
@@ -218,6 +233,22 @@ def says_another(moments: Sequence[Moment], text: str, read_back: str) -> bool:
         )
         or not weekdays_of(words) <= weekdays_of(known) | {one.at.weekday() for one in moments}
     )
+
+
+def leaves_a_choice(text: str, read_back: str) -> bool:
+    """Return whether `text` has two numbers to choose from, as in `the 24th or the 25th`.
+
+    Args:
+        read_back: What is said here may be said there.
+    """
+    return not _choices(text) <= _choices(read_back)
+
+
+def _choices(text: str) -> set[str]:
+    return set(_CHOICE.findall(" ".join(plain_words(text))))
+
+
+_CHOICE = re.compile(r"\d+ (?:or|oder|ou) (?:the |der |le )?\d+")
 
 
 def _alternatives(words: Sequence[str]) -> Iterator[Time]:
@@ -266,15 +297,20 @@ _AS_IN = re.compile(r"\b(?:as in|like in|comme|wie|como|come)\s+\w+", re.IGNOREC
 
 def _joins(wanted: str, words: Sequence[str]) -> bool:
     """Return whether words in a row make up `wanted`: one word, or letters that spell it."""
+    return any(True for _ in _places(wanted, words))
+
+
+def _places(wanted: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield where words in a row that make up `wanted` begin, and where they have ended."""
     for start in range(len(words)):
         rest = wanted
-        for word in words[start:]:
+        for at, word in enumerate(words[start:], start):
             if not rest.startswith(word):
                 break
             rest = rest[len(word) :]
             if not rest:
-                return True
-    return False
+                yield start, at + 1
+                break
 
 
 def _follows(parts: Sequence[str], words: Sequence[str]) -> bool:

@@ -217,6 +217,8 @@ async def test_a_read_back_in_other_words_counts(call: Conversation, said: str) 
         "Wednesday at nine, or",
         "9:30 or",
         "On Tuesday at nine or ten, so",
+        "November 24 or 25, so",
+        "The 24th or the 25th.",
     ],
 )
 async def test_a_yes_to_two_times_is_to_neither(call: Conversation, other: str) -> None:
@@ -224,6 +226,41 @@ async def test_a_yes_to_two_times_is_to_neither(call: Conversation, other: str) 
     call.hear(Role.AGENT, f"{other} {QUESTION}")
     call.hear(Role.CALLER, "Yes.")
     assert (await call.use("visit", name="Jane Doe")).startswith("REFUSED: Not done yet.")
+
+
+async def test_a_yes_to_two_numbers_is_to_neither(call: Conversation) -> None:
+    """As for times."""
+    call.hear(Role.AGENT, QUESTION.replace(". Is", " or 2 0 2, 5 5 5, 0 1 9 8. Is"))
+    call.hear(Role.CALLER, "Yes.")
+    assert (await call.use("visit", name="Jane Doe")).startswith("REFUSED: Not done yet.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "agreed"),
+    [
+        ("Yes, at nine.", True),
+        ("Yes, from nine to ten.", True),
+        ("Yes, at ten.", False),
+        ("Yes, at ten on Tuesday.", False),
+    ],
+)
+async def test_a_yes_with_another_time_is_none(
+    call: Conversation, answer: str, agreed: bool
+) -> None:
+    """Even when the agent has named that time as the end."""
+    call.hear(Role.AGENT, QUESTION.replace("at 9 AM", "from nine to ten"))
+    call.hear(Role.CALLER, answer)
+    assert (await call.use("visit", name="Jane Doe") == "booked") is agreed
+
+
+async def test_a_name_alone_is_no_question(call: Conversation) -> None:
+    """Whoever says who they are has agreed to nothing."""
+    call.hear(Role.AGENT, "Am I speaking with Jane Doe?")
+    call.hear(Role.CALLER, "Yes.")
+    assert (await call.use("complain", name="Jane Doe")).startswith("REFUSED: Not done yet.")
+    call.hear(Role.AGENT, "I note a complaint about the parking, from Jane Doe. Right?")
+    call.hear(Role.CALLER, "Yes.")
+    assert await call.use("complain", name="Jane Doe") == "noted"
 
 
 async def test_a_yes_before_the_end_of_the_question_is_none(call: Conversation) -> None:
@@ -253,6 +290,8 @@ async def test_one_yes_leads_to_one_effect_of_a_tool(call: Conversation) -> None
     assert await call.use("visit", "first", name="Jane Doe") == "booked"
     assert await call.use("visit", "first", name="Jane Doe") == "booked"
     assert "nothing is done twice" in await call.use("visit", "second", name="Jane Doe")
+    call.hear(Role.CALLER, "Yes, please.")
+    assert "nothing is done twice" in await call.use("visit", "again", name="Jane Doe")
     call.hear(Role.AGENT, QUESTION)
     call.hear(Role.CALLER, "Yes.")
     assert await call.use("visit", "third", name="Jane Doe") == "booked"
