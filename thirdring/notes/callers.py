@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from pydantic import JsonValue
 from rich.console import Console
@@ -13,7 +15,7 @@ from thirdring.errors import WrongUse
 from thirdring.printable import printable
 from thirdring.records.documents import text_of
 from thirdring.records.moments import when
-from thirdring.records.screen import Column, json_text, show_table
+from thirdring.records.screen import Column, show_found, show_table
 from thirdring.store import Store
 from thirdring.store.callbacks import CallbackBook, CallbackRequest
 from thirdring.store.memory import CallerFact, CallerMemory, who_knows
@@ -55,13 +57,7 @@ async def show_caller(
     """
     names = [name for name in await who_knows(store, number) if business in (None, name)]
     found = [await _known(store, name, number) for name in names]
-    if as_json:
-        for each in found:
-            out.file.write(f"{json_text(_document(number, each))}\n")
-    elif found:
-        columns = [Column("business"), Column("UTC"), Column("known", folds=True), Column("call")]
-        show_table(out, columns, [row for each in found for row in _rows(each)])
-    return bool(found)
+    return show_found(out, found, partial(_document, number), _table, as_json=as_json) > 0
 
 
 async def forget_caller(
@@ -98,6 +94,11 @@ async def _known(store: Store, business: str, number: PhoneNumber) -> _Known:
         await memory.recall(number, since=_EVER),
         await CallbackBook(store).of_number(business, number),
     )
+
+
+def _table(out: Console, found: Sequence[_Known]) -> None:
+    columns = [Column("business"), Column("UTC"), Column("known", folds=True), Column("call")]
+    show_table(out, columns, (row for each in found for row in _rows(each)))
 
 
 def _rows(known: _Known) -> list[list[str]]:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from thirdring.records.documents import text_of
 from thirdring.records.moments import when
-from thirdring.records.screen import Column, json_text, show_table
+from thirdring.records.screen import Column, show_found, show_table
 from thirdring.store import Store
 from thirdring.store.messages import Message, MessageBook
 
@@ -32,12 +32,7 @@ async def show_messages(
         StoreError: The store cannot be used.
     """
     found = await MessageBook(store).newest(limit=limit, business=business, since=since)
-    if as_json:
-        for message in found:
-            out.file.write(f"{json_text(_document(message))}\n")
-    elif found:
-        _table(out, found)
-    return len(found)
+    return show_found(out, found, _document, _table, as_json=as_json)
 
 
 def _table(out: Console, found: Sequence[Message]) -> None:

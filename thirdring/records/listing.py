@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from rich.console import Console
 
 from thirdring.errors import PhoneError, WrongUse
@@ -17,7 +17,7 @@ from thirdring.record import Record
 from thirdring.records.documents import call_document, delivery_document
 from thirdring.records.markdown import markdown
 from thirdring.records.moments import clock, when
-from thirdring.records.screen import WIDE, Column, json_text, show_table
+from thirdring.records.screen import WIDE, Column, json_text, show_found, show_table
 from thirdring.records.selecting import the_call
 from thirdring.records.transcript import show
 from thirdring.records.webvtt import webvtt
@@ -66,13 +66,7 @@ _FORMS: Mapping[Form, Callable[[Record], str]] = {Form.MARKDOWN: markdown, Form.
 
 async def show_calls(store: Store, out: Console, chosen: Selection, *, as_json: bool) -> int:
     """Print the calls that are meant, the newest first; return how many."""
-    found = await calls(store, chosen)
-    if as_json:
-        for call in found:
-            out.file.write(f"{json_text(call_document(call))}\n")
-    elif found:
-        _table(out, found)
-    return len(found)
+    return show_found(out, await calls(store, chosen), call_document, _table, as_json=as_json)
 
 
 def _table(out: Console, found: Sequence[Call]) -> None:
@@ -144,15 +138,13 @@ async def show_undelivered(
 ) -> int:
     """Print the records that nobody tries to deliver any more; return how many."""
     found = await undelivered(store, chosen, sink)
-    if as_json:
-        for item in found:
-            document = call_document(item.call)
-            del document["deliveries"]
-            document["delivery"] = delivery_document(item.delivery)
-            out.file.write(f"{json_text(document)}\n")
-    elif found:
-        _undelivered_table(out, found)
-    return len(found)
+    return show_found(out, found, _undelivered_document, _undelivered_table, as_json=as_json)
+
+
+def _undelivered_document(item: Undelivered) -> JsonValue:
+    document = call_document(item.call)
+    del document["deliveries"]
+    return {**document, "delivery": delivery_document(item.delivery)}
 
 
 def _undelivered_table(out: Console, found: Sequence[Undelivered]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import JsonValue
 from rich.cells import cell_len
@@ -16,7 +17,9 @@ from rich.text import Text
 
 from thirdring.printable import printable
 
-__all__ = ["WIDE", "Column", "json_text", "put", "show_table", "terminal"]
+__all__ = ["WIDE", "Column", "json_text", "put", "show_found", "show_table", "terminal"]
+
+T = TypeVar("T")
 
 WIDE = 120
 """From so many columns on there is room for everything."""
@@ -57,6 +60,23 @@ def terminal(*, stderr: bool = False) -> Console:
     if console.is_terminal or os.environ.get("COLUMNS"):
         return console
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=_ENDLESS)
+
+
+def show_found(
+    console: Console,
+    found: Sequence[T],
+    document: Callable[[T], JsonValue],
+    table: Callable[[Console, Sequence[T]], None],
+    *,
+    as_json: bool,
+) -> int:
+    """Print what was found, as lines of JSON or as a table; return how much it is."""
+    if as_json:
+        for each in found:
+            console.file.write(f"{json_text(document(each))}\n")
+    elif found:
+        table(console, found)
+    return len(found)
 
 
 def show_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
