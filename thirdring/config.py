@@ -205,7 +205,8 @@ def _validated(document: Document, findings: Findings) -> SettingsFile | None:
 def _report(findings: Findings, details: ErrorDetails) -> None:
     """Say in our words, and at its place, what pydantic found."""
     kind, path = details["type"], details["loc"]
-    if path and path[-1] == "[key]":
+    # What pydantic calls a key may be the name of one.
+    if path and path[-1] == "[key]" and path not in findings.document.keys:
         path = path[:-1]
         if kind == "enum":
             days = details["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")

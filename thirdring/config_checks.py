@@ -81,12 +81,15 @@ class _Business:
     def facts(self) -> Mapping[str, object]:
         return _mapping(self.data.get("facts"))
 
-    @property
-    def tools(self) -> list[str]:
-        """The names of the tools that it has besides those of workflows."""
-        servers = _mapping(self.data.get("mcp_servers")).values()
-        offered = [tool for one in servers for tool in _list(_mapping(one).get("allowed_tools"))]
-        return [*_mapping(self.data.get("tools")), *(t for t in offered if isinstance(t, str))]
+    def tools(self, findings: Findings) -> dict[str, str]:
+        """Return the tools that it has besides those of workflows, each as errors may show it."""
+        found = {name: name for name in _mapping(self.data.get("tools"))}
+        for server, data in _mapping(self.data.get("mcp_servers")).items():
+            for index, tool in enumerate(_list(_mapping(data).get("allowed_tools"))):
+                if isinstance(tool, str):
+                    path = (*self.path, "mcp_servers", server, "allowed_tools", index)
+                    found.setdefault(tool, findings.written(path))
+        return found
 
     def lines(self) -> Iterator[tuple[YamlPath, Mapping[str, object]]]:
         for index, line in enumerate(_list(self.data.get("lines"))):
@@ -103,8 +106,8 @@ def _list(value: object) -> list[object]:
 
 def _check_numbers(
     findings: Findings, businesses: list[_Business], default_line: object
-) -> Collection[str]:
-    """Return the numbers of all lines."""
+) -> dict[str, YamlPath]:
+    """Return the numbers of all lines, each with its place."""
     first: dict[str, YamlPath] = {}
     for business in businesses:
         for path, line in business.lines():
@@ -116,8 +119,15 @@ def _check_numbers(
                 findings.value(place, f"is the number of another line, {where}", "one line each")
             first.setdefault(number, place)
     if isinstance(default_line, str) and default_line not in first:
-        findings.value(("default_line",), "is the number of no line", one_of(default_line, first))
+        _report_number(findings, ("default_line",), default_line, first)
     return first
+
+
+def _report_number(
+    findings: Findings, path: YamlPath, number: str, numbers: Mapping[str, YamlPath]
+) -> None:
+    known = one_of(number, [findings.written(place) for place in numbers.values()])
+    findings.value(path, "is the number of no line", known)
 
 
 def _check_hours(findings: Findings, business: _Business) -> None:
@@ -243,12 +253,13 @@ def _check_tools(
     tools: list[object],
     workflow: Workflow,
 ) -> None:
-    known = {*tool_names(workflow), *business.tools}
+    own = business.tools(findings)
+    known = {name: name for name in tool_names(workflow)} | own
     for index, tool in enumerate(tools):
         if isinstance(tool, str) and tool not in known:
             what = f"is no tool of the workflow {workflow.name}"
-            what += " or of the business" if business.tools else ""
-            findings.value((*path, index), what, one_of(tool, known))
+            what += " or of the business" if own else ""
+            findings.value((*path, index), what, one_of(tool, known.values()))
 
 
 def _check_gateway(findings: Findings, gateway: Mapping[str, object]) -> None:
@@ -267,7 +278,7 @@ def _check_gateway(findings: Findings, gateway: Mapping[str, object]) -> None:
 
 
 def _check_trunks(
-    findings: Findings, trunks: Mapping[str, object], numbers: Collection[str]
+    findings: Findings, trunks: Mapping[str, object], numbers: Mapping[str, YamlPath]
 ) -> None:
     checked: list[_Trunk] = []
     for name, data in trunks.items():
@@ -280,7 +291,7 @@ def _check_trunks(
             if not isinstance(number, str) or place in findings.document.broken:
                 continue
             if number not in numbers:
-                findings.value(place, "is the number of no line", one_of(number, numbers))
+                _report_number(findings, place, number, numbers)
             elif trunk.lines[number] != place:
                 findings.value(place, "is there twice", "each line once")
         _check_apart(findings, trunk, checked)

@@ -60,7 +60,7 @@ class Findings:
         """Report the value at `path`."""
         if path not in self.document.broken:
             place = self.document.places[path]
-            self._add(path, place, what, self._got(path, place), expected)
+            self._add(path, place, what, self.written(path), expected)
 
     def key(self, path: YamlPath, what: str, expected: str) -> None:
         """Report the key whose value is at `path`."""
@@ -80,6 +80,13 @@ class Findings:
         written = self.document.places[path].written or ""
         return "${" not in written.replace("$${", "")
 
+    def written(self, path: YamlPath) -> str:
+        """Return a value as an error may show it: as it stands in the file, variables by name."""
+        place = self.document.places[path]
+        if place.written is not None:
+            return shown(path, place.written)
+        return "a mapping" if place.is_mapping else "a list"
+
     def position(self, path: YamlPath) -> str:
         """Return path and place of a value, for a problem elsewhere that refers to it."""
         place = self.document.places[path]
@@ -98,8 +105,3 @@ class Findings:
     def _add(self, path: YamlPath, place: Place, what: str, got: str | None, expected: str) -> None:
         name, line, column = place.file, place.line, place.column
         self._problems.append(Problem(name, line, column, spelled(path), what, got, expected))
-
-    def _got(self, path: YamlPath, place: Place) -> str:
-        if place.written is not None:
-            return shown(path, place.written)
-        return "a mapping" if place.is_mapping else "a list"

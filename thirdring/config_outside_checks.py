@@ -165,11 +165,16 @@ def _check_arguments(findings: Findings, path: YamlPath, tool: Mapping[str, obje
     url, place = tool.get("url"), (*path, "url")
     if not isinstance(url, str):
         return
+    # A URL from a variable is a value that no error may show.
+    written = _ARGUMENT.findall(findings.document.places[place].written or "")
     for name in _ARGUMENT.findall(url):
         argument = _mapping(arguments.get(name))
         if name not in arguments:
-            what = f"uses the argument {name[:64]!a}, which is not there"
-            findings.value(place, what, f'"{name[:64]}" among the arguments of the tool')
+            which, wanted = "an argument", "it"
+            if name in written:
+                which, wanted = f"the argument {name[:64]!a}", f'"{name[:64]}"'
+            what = f"uses {which}, which is not there"
+            findings.value(place, what, f"{wanted} among the arguments of the tool")
         elif argument.get("required") is False and f"{{{name}}}" in url.partition("?")[0]:
             what = f"has {name} in its path, which the model may leave out"
             findings.value(place, what, "a required argument there")

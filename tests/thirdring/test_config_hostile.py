@@ -160,6 +160,46 @@ def test_a_value_of_a_variable_is_never_shown(tmp_path: Path) -> None:
     assert CANARY not in "\n".join(map(str, found))
 
 
+def test_what_may_have_been_meant_shows_no_value_of_a_variable(tmp_path: Path) -> None:
+    """Numbers, tools and arguments that come from one are named by it, or not at all."""
+    text = """\
+version: 1
+businesses:
+  clinic:
+    name: Clinic
+    time_zone: UTC
+    tools: {stock: {description: d, url: "${URL}"}}
+    mcp_servers: {docs: {url: "https://docs.example/", allowed_tools: ["${CANARY}", sk-hunter2]}}
+    lines:
+      - {number: "${NUMBER}", workflow: desk, tools: [find]}
+default_line: "+12025550143"
+trunks: {a: {lines: ["+12025550143"]}}
+"""
+    path = tmp_path / "thirdring.yaml"
+    path.write_text(text)
+    environ = {"CANARY": CANARY, "NUMBER": "+12025550142", "URL": f"https://a.example/{{{CANARY}}}"}
+    desk = Workflow(name="desk", greeting="Hello.")
+    with pytest.raises(ConfigError) as caught:
+        config.load(path, workflows={"desk": desk}, environ=environ)
+    told = {problem.path: problem for problem in caught.value.problems}
+    tools = told["businesses.clinic.lines[0].tools[0]"]
+    assert tools.expected == "one of ${CANARY}, sk-***, stock"
+    assert told["default_line"].expected == "one of ${NUMBER}"
+    assert told["trunks.a.lines[0]"].expected == "one of ${NUMBER}"
+    assert told["businesses.clinic.tools.stock.url"].what.startswith("uses an argument")
+    shown = "\n".join(map(str, told.values()))
+    assert not [value for value in (CANARY, "hunter2", "+12025550142") if value in shown]
+
+
+@pytest.mark.parametrize("part", ["", "businesses:\n  clinic:\n    lines:\n      - "])
+def test_a_key_called_like_one_of_pydantic_is_a_problem(part: str, tmp_path: Path) -> None:
+    """It names mistakes in a key by `[key]` itself."""
+    found = problems(tmp_path, f"version: 1\n{part}'[key]': 2\n")
+    (unknown,) = [problem for problem in found if problem.what == "unknown key"]
+    assert unknown.got == "[key]"
+    assert unknown.path.endswith("['[key]']")
+
+
 def test_what_is_shown_is_short_and_harmless(tmp_path: Path) -> None:
     """Escape sequences for terminals are escaped, and long values are cut at 80 characters."""
     name = "\\e[31m\\u202e" + "x" * 300
