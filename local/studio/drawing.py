@@ -28,7 +28,7 @@ _STUB: Final = 16.0
 _INSET: Final = 14.0
 _ONE_SIDE: Final = 4
 """So many tools stand on one side of their line; more are on both."""
-_CALL_RADIUS: Final = 26.0
+_CALL_RADIUS: Final = 32.0
 
 
 def as_mermaid(graph: Graph) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from xml.etree import ElementTree
 
@@ -78,6 +79,17 @@ def test_agents_are_yellow_boxes_and_tools_green_ellipses() -> None:
     assert [ellipse.attrib["fill"] for ellipse in ellipses] == ["#c8e6c9"] * 3
     texts = [text.text for text in svg.findall(f"{SVG}text")]
     assert set(texts) >= {"concierge", "reservation", "caller", "opening_hours", "end_call"}
+
+
+def test_the_way_of_a_call_stands_inside_its_circle() -> None:
+    """`outbound` is the longer word; a letter is 6.5 wide and 11 high at most."""
+    svg = parsed(Graph("dials", "outbound", (AgentNode("dials", ()),), ()))
+    (circle,) = svg.findall(f"{SVG}circle")
+    x, y, radius = numbers(circle, "cx", "cy", "r")
+    (word,) = (text for text in svg.findall(f"{SVG}text") if text.text == "outbound")
+    middle, line = numbers(word, "x", "y")
+    corner = (abs(middle - x) + len("outbound") * 6.5 / 2, abs(line - y) + 11 / 2)
+    assert math.hypot(*corner) < radius
 
 
 def test_handoffs_are_arrows() -> None:
