@@ -52,7 +52,7 @@ def new_workflow(
         "  under `lines:` of a business in thirdring.yaml, with a number that no line has yet:\n"
         '      - number: "+12025550148"\n'
         f"        workflow: {name}\n"
-        "  .venv/bin/python ring.py check   (that file, and every workflow)\n"
+        "  .venv/bin/python ring.py check   (that file, and every workflow, while `make up` runs)\n"
         f"  make demo WORKFLOW={name}   (a spoken call to it)\n"
         "docs/workflows.md explains every file of the folder."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,14 @@ from local import scenarios
 from local.caller.script import load_script
 from local.demo.plan import DemoExpected
 from local.realtime.brain import script
+from local.simulate.command import Chosen, chosen
+from thirdring import workflow
 from thirdring.workflow import CALL_FACTS, AgentPart, Workflow
 
 DOCS = Path(__file__).parents[3] / "docs"
 WORKFLOWS = (DOCS / "workflows.md").read_text(encoding="utf-8")
 SIMULATE = (DOCS / "simulate.md").read_text(encoding="utf-8")
+KNOWN = workflow.discover()
 
 
 def names(text: str) -> set[str]:
@@ -60,3 +64,18 @@ def test_the_examples_are_right(tmp_path: Path) -> None:
     (scenario,) = re.findall(r"```yaml\n(name:.*?)```", SIMULATE, re.DOTALL)
     path.write_text(scenario, encoding="utf-8")
     assert scenarios.load(path).scenarios
+
+
+def test_the_simulations_of_the_pages_play_something() -> None:
+    """Each command that a page shows for our own workflows chooses at least one scenario."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md"))
+    shown = set(re.findall(r"ring\.py simulate ([^#`\n]*)", pages))
+    assert len(shown) >= 5
+    for command in sorted(shown):
+        words = shlex.split(command)
+        name = words[0] if words and words[0] in KNOWN else None  # lock_smith is made there
+        label, tag = (
+            words[words.index(option) + 1] if option in words else None
+            for option in ("--label", "--tag")
+        )
+        assert chosen(Chosen(name, label, tag), KNOWN, DOCS.parent / "workflows"), command
