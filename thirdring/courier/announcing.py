@@ -68,12 +68,15 @@ def _wrong(addresses: Mapping[Target, SecretStr]) -> list[Target]:
     except ImportError:
         logger.warning("staff cannot be told: uv sync --inexact --extra notify")
         return []
+
+    def is_wrong(address: SecretStr) -> bool:
+        try:
+            return apprise.Apprise.instantiate(address.get_secret_value()) is None
+        except Exception:  # some of its services fail to read what is none of their addresses
+            return True
+
     with _overheard():
-        return [
-            target
-            for target, address in addresses.items()
-            if apprise.Apprise.instantiate(address.get_secret_value()) is None
-        ]
+        return [target for target, address in addresses.items() if is_wrong(address)]
 
 
 class _Ear(logging.Handler):

@@ -357,6 +357,19 @@ async def test_no_part_of_an_address_is_shown(
     assert CANARY not in f"{whole_log.getvalue()} {failed.error}"
 
 
+@pytest.mark.parametrize("url", ["nosuch://there", "gnome://["])
+async def test_a_wrong_address_keeps_no_record_back(
+    home: Home, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    """The courier warns of it and works on, also where Apprise itself fails to read it."""
+    async with serving() as hook:
+        clinic = staffed(business(url=hook.url), dana=url)
+        async with running(home, settings(clinic)):
+            await until(lambda: "address 1 of dana is none that Apprise understands" in caplog.text)
+            await end_call(home)
+            await hook.wait(1)
+
+
 @pytest.mark.parametrize(
     "url",
     [
