@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from thirdring.config_findings import shown
 from thirdring.errors import ConfigError, Problem
 from thirdring.yaml_document import MAX_BYTES, MAX_VALUES, Document, Place, YamlPath, spelled
 
@@ -167,7 +168,7 @@ class _Folder:
         self._report(document.keys[path], path, what, expected)
 
     def _report(self, place: Place, path: YamlPath, what: str, expected: str) -> None:
-        got = place.written
+        got = None if place.written is None else shown(path, place.written)
         self._whole.problems.append(
             Problem(place.file, place.line, place.column, spelled(path), what, got, expected)
         )

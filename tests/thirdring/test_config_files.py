@@ -109,6 +109,21 @@ def test_a_file_that_cannot_be_read_hides_no_wrong_value_of_another(tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        (CLINIC.replace("version: 1", 'version: "\\e[31m"'), "\\x1b[31m"),
+        (CLINIC.replace("version: 1", "version: sk-hunter2"), "sk-***"),
+        ("version: 1\nbusinesses: sk-hunter2\n", "sk-***"),
+        (f"{'x' * 300}\n", f"{'x' * 77}..."),
+    ],
+)
+def test_what_is_shown_of_a_file_is_harmless(text: str, got: str, tmp_path: Path) -> None:
+    """Short, without secrets and what steers a terminal, as of a single file."""
+    (problem,) = problems(tmp_path, a=text, b=GARAGE)
+    assert f", got {got}; expected" in problem
+
+
 def test_a_folder_without_files_is_a_problem(tmp_path: Path) -> None:
     """It says what is missing, of the folder itself."""
     (problem,) = problems(tmp_path)
