@@ -19,7 +19,14 @@ from thirdring.state import CallState
 from thirdring.store.errands import settle
 from tools.far_end import FarEnd, far_end
 from tools.guard import guarded
-from tools.quotes import compact, quoted_turn, require_name_said, require_reference_said
+from tools.quotes import (
+    CHANGED,
+    compact,
+    quoted_turn,
+    require_name_said,
+    require_reference_said,
+    said_since,
+)
 
 __all__ = ["Decision", "PriorAuthorization", "PriorAuthorizationRequest", "note_decision"]
 
@@ -56,6 +63,10 @@ _NEGATED: Final = {
         rf"{_NOT}(?:\W+\w+){{0,2}}?\W+(?:pend|under review|in review|in progress|open)", re.I
     ),
 }
+_CORRECTED = re.compile(
+    r"\b(?:actually|correction|mistaken?|misread|misspoke|wrong|apolog\w+|sorry|wait|no longer)\b",
+    re.I,
+)
 # Somebody who asks has decided nothing; a transcript may lack the question mark.
 _ASKED = re.compile(
     r"(?:^|(?<=[.!?] ))(?:has|have|was|were|is|did|can|could|will)\b[^.!?]*[.!?]?|[^.!?]*\?", re.I
@@ -134,6 +145,8 @@ async def note_decision(
         raise ToolRefused("Nobody has answered yet. Wait for a person.")
     turn = await quoted_turn(state, quote)
     _require_decision(turn.text, status)
+    if any(_takes_back(text, status) for text in said_since(state, turn)):
+        raise ToolRefused(CHANGED)
     if reference:
         require_reference_said(state, reference)
     if spoken_to:
@@ -152,9 +165,20 @@ async def note_decision(
 
 
 def _require_decision(text: str, status: str) -> None:
-    stated = _ASKED.sub(" ", text)
-    if not _DECIDES[status].search(stated) or _NEGATED[status].search(stated):
+    if not _decides(_ASKED.sub(" ", text), status):
         raise ToolRefused(f"These words do not say {status}. Ask what the decision is.")
+
+
+def _decides(stated: str, status: str) -> bool:
+    return bool(_DECIDES[status].search(stated)) and not _NEGATED[status].search(stated)
+
+
+def _takes_back(text: str, status: str) -> bool:
+    """Return whether words correct a decision; every approval is followed by what may be denied."""
+    stated = _ASKED.sub(" ", text)
+    return bool(_CORRECTED.search(stated)) and any(
+        _decides(stated, other) for other in ("approved", "denied") if other != status
+    )
 
 
 def _what_next(noted: Outcome) -> str:

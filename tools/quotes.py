@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from thirdring.calls import Role, Turn
 from thirdring.errors import ToolRefused
@@ -12,7 +13,16 @@ from tools.plain_words import plain_words
 from tools.read_back import said
 from tools.times import here
 
-__all__ = ["compact", "quoted_turn", "require_name_said", "require_reference_said"]
+__all__ = [
+    "CHANGED",
+    "compact",
+    "quoted_turn",
+    "require_name_said",
+    "require_reference_said",
+    "said_since",
+]
+
+CHANGED: Final = "They have said something else since. Ask what holds now, and quote that."
 
 _TRANSCRIPT_SECONDS = 1.5
 """How long the transcript of the words may come after the tool call that quotes them."""
@@ -37,6 +47,12 @@ async def quoted_turn(state: CallState, quote: str) -> Turn:
         "Nobody has said these words. Quote what the other party said, word for word; if they have "
         "not answered yet, ask them."
     )
+
+
+def said_since(state: CallState, turn: Turn) -> list[str]:
+    """Return what the other party has said after a turn of theirs, in order."""
+    theirs = _theirs(state)
+    return [later.text for later in theirs[theirs.index(turn) + 1 :]]
 
 
 def require_reference_said(state: CallState, reference: str) -> None:

@@ -19,6 +19,7 @@ from tools.spoken_dates import (
     is_weekday,
     times_of,
     weekdays_of,
+    without_days_and_times,
 )
 
 __all__ = [
@@ -111,6 +112,8 @@ def said(value: Critical, text: str, *, home: str, today: date) -> bool:
             return bool(parts) and all(_joins("".join(part), words) for part in parts)
         case Words(wanted):
             parts = plain_words(wanted)
+            if len(parts) == 1 and parts[0].isdigit():
+                return parts[0] in without_days_and_times(text)
             return bool(parts) and _follows(parts, plain_words(text))
 
 

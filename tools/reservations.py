@@ -28,7 +28,7 @@ from tools.guard import effect_key, guarded
 from tools.keeping import keep
 from tools.people import name_given, number_given
 from tools.plain_words import plain_words
-from tools.quotes import quoted_turn, require_reference_said
+from tools.quotes import CHANGED, quoted_turn, require_reference_said, said_since
 from tools.spoken import spoken_moment
 from tools.spoken_dates import day_and_month, times_of
 from tools.times import here, moment_on, time_meant
@@ -56,6 +56,11 @@ _NO = re.compile(
     r"\b(?:not|no tables?|nothing|full|fully|unfortunately|afraid|can['\u2019]?t|cannot"
     r"|(?:don|couldn|won|isn|aren)['\u2019]?t|unable|closed|sorry|sold out|unavailable|only|instead"
     r"|let me|one (?:moment|second)|just a|hold on|if|whether)\b",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:actually|unfortunately|afraid|sorry|mistake|after all|fully? booked"
+    r"|we(?:['\u2019]re| are) (?:full|closed)|no longer|not (?:possible|available|free)|cancel\w*)\b",
     re.IGNORECASE,
 )
 _ASKED = re.compile(r"[^.!?]*\?")
@@ -203,6 +208,8 @@ async def note_answer(
         raise ToolRefused("The answer is one of confirmed, declined and alternative.")
     if answer == "confirmed":
         _require_confirmation(turn.text, request)
+        if any(_TAKEN_BACK.search(_ASKED.sub(" ", text)) for text in said_since(state, turn)):
+            raise ToolRefused(CHANGED)
     if answer == "alternative" and (not alternative or not list(times_of(turn.text))):
         raise ToolRefused("They have named no other time. Ask which one they offer.")
     if answer == "alternative":

@@ -15,6 +15,7 @@ __all__ = [
     "is_weekday",
     "times_of",
     "weekdays_of",
+    "without_days_and_times",
 ]
 
 # By number from 0, in English, Spanish, French, German, Portuguese, Italian; without accents.
@@ -88,6 +89,20 @@ def dates_of(words: Sequence[str]) -> Iterator[set[tuple[int, int]]]:
         }
         if found := {(day, month) for day in days if 1 <= day <= 31}:
             yield found
+
+
+def without_days_and_times(text: str) -> list[str]:
+    """Return plain words without the numbers of `December 4`, `4 de diciembre` and `at 7:30`."""
+    said = (" ".join(plain_words(part)) for part in re.split(r"[,;]", _COLON.sub(" ", text)))
+    return [word for part in said for word in _OF_DAY_OR_TIME.sub(" ", part).split()]
+
+
+_OF_DAY_OR_TIME = re.compile(
+    rf"\b(?:{'|'.join(_MONTH)}) (?:the )?\d{{1,2}}\b"
+    rf"|\b\d{{1,2}} (?:(?:of|de) )?(?:{'|'.join(_MONTH)})\b"
+    r"|\b(?:at|past) \d{1,2}(?: \d{2})?\b"
+    r"|\b\d{1,2}(?: \d{2})? (?:am|pm|oclock|uhr)\b"
+)
 
 
 _COLON = re.compile(r"\b(\d{1,2})[:.h](\d{2})\b(?: ?([ap])\.? ?m\b)?")

@@ -87,6 +87,24 @@ async def test_each_decision_is_taken_as_it_is_said(
 
 
 @pytest.mark.parametrize(
+    ("since", "noted"),
+    [
+        ("Your reference is PA 4471. Claims may still be denied.", True),
+        ("Sorry, one moment.", True),
+        ("Oh, my mistake, that one was denied.", False),
+        ("Actually, it has not been approved.", False),
+    ],
+)
+async def test_a_decision_may_be_taken_back(call: Conversation, since: str, noted: bool) -> None:
+    """The words that were corrected are worth nothing after that."""
+    call.hear(Role.CALLER, "That has been approved.")
+    call.hear(Role.CALLER, since)
+    answer = await call.use("note_decision", status="approved", quote="that has been approved")
+    assert answer.startswith("REFUSED: They have said something else since") is not noted
+    assert (outcome(call).status == "approved") is noted
+
+
+@pytest.mark.parametrize(
     ("said", "arguments", "reason"),
     [
         (

@@ -86,6 +86,18 @@ async def test_nobody_is_called_without_a_yes(call: Conversation, store: Store) 
     assert await open_errands(store, "riverside_clinic") == []
 
 
+async def test_a_day_is_not_how_many_come(call: Conversation, store: Store) -> None:
+    """The 4 of December 4 says nothing of four people."""
+    said = "A table at Bella Vista for {} people on Friday, December 4 at 7:30 PM, Mary Jones?"
+    wish = WISH | {"when": "December 4 at 7:30 PM"}
+    for people, agreed in (("2", False), ("4", True)):
+        call.hear(Role.AGENT, said.format(people))
+        call.hear(Role.CALLER, "Yes.")
+        answer = await call.use("request_reservation", **wish)
+        assert answer.startswith("REFUSED: Not done yet.") is not agreed
+    assert len(await open_errands(store, "riverside_clinic")) == 1
+
+
 async def test_the_same_tool_call_wishes_once(call: Conversation, store: Store) -> None:
     """A model that repeats itself, or a connection that does, makes one errand."""
     first = await call.agreed("request_reservation", "t1", **WISH)
@@ -209,6 +221,27 @@ async def test_nothing_is_believed_that_was_not_said(
     assert reason in answer
     assert (await errand(store)).state == "open"
     assert restaurant.state.outcome.value == Reservation()
+
+
+@pytest.mark.parametrize(
+    ("since", "noted"),
+    [
+        ("You are welcome. Anything else?", True),
+        ("Sorry, what was the name?", True),
+        ("Oh, wait, I am afraid we are full after all.", False),
+        ("Unfortunately that table has just gone.", False),
+    ],
+)
+async def test_a_confirmation_may_be_taken_back(
+    restaurant: Conversation, store: Store, since: str, noted: bool
+) -> None:
+    """The words that confirmed it are worth nothing after that."""
+    restaurant.hear(Role.CALLER, "Yes, you are booked.")
+    restaurant.hear(Role.AGENT, "Thank you.")
+    restaurant.hear(Role.CALLER, since)
+    answer = await restaurant.use("note_answer", answer="confirmed", quote="you are booked")
+    assert answer.startswith("REFUSED: They have said something else since") is not noted
+    assert ((await errand(store)).state == "confirmed") is noted
 
 
 async def test_another_time_is_an_offer_and_no_reservation(
