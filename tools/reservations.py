@@ -60,7 +60,8 @@ _NO = re.compile(
 )
 _TAKEN_BACK = re.compile(
     r"\b(?:actually|unfortunately|afraid|sorry|mistake|after all|fully? booked"
-    r"|we(?:['\u2019]re| are) (?:full|closed)|no longer|not (?:possible|available|free)|cancel\w*)\b",
+    r"|we(?:['\u2019]re| are) (?:full|closed)|no longer"
+    r"|not (?:possible|available|free)|cancel\w*)\b",
     re.IGNORECASE,
 )
 _ASKED = re.compile(r"[^.!?]*\?")
