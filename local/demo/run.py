@@ -27,9 +27,7 @@ from thirdring.errors import PhoneError, WrongUse
 from thirdring.home import Home
 from thirdring.store import open_store
 
-__all__ = ["DEFAULT_WORKFLOW", "run"]
-
-DEFAULT_WORKFLOW: Final = "patient_questions"
+__all__ = ["run"]
 
 _WORKFLOWS: Final = Path(__file__).parents[2] / "workflows"
 _DELIVERY_SECONDS: Final = 10.0
@@ -39,7 +37,7 @@ _LAST_LINES_SECONDS: Final = 2.0
 async def run(
     home: Home,
     *,
-    workflow: str = DEFAULT_WORKFLOW,
+    workflow: str,
     listen: bool = False,
     openai: bool = False,
     llm_base_url: str | None = None,
