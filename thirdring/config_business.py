@@ -16,6 +16,7 @@ from thirdring.config_sinks import SinksFile, WebhookFile
 from thirdring.config_values import (
     FilePart,
     listed,
+    mapped,
     not_empty,
     one_of,
     parse_day,
@@ -237,11 +238,15 @@ class BusinessFile(SpokenFile):
     name: _Name
     time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)]
     facts: dict[Annotated[str, AfterValidator(_fact_name)], _Text] = Field(default_factory=dict)
-    hours: dict[Weekday, _Spans] = Field(default_factory=dict)
+    hours: Annotated[dict[Weekday, _Spans], mapped('monday: ["09:00-17:00"]')] = Field(
+        default_factory=dict
+    )
     holidays: tuple[HolidayFile, ...] = ()
     slot_minutes: SlotMinutes = 30
     languages: Annotated[
-        tuple[Annotated[str, AfterValidator(_language)], ...], AfterValidator(not_empty)
+        tuple[Annotated[str, AfterValidator(_language)], ...],
+        listed("[en, es]"),
+        AfterValidator(not_empty),
     ] = ("en",)
     staff: dict[Annotated[str, AfterValidator(_person)], StaffFile] = Field(default_factory=dict)
     destinations: dict[Annotated[str, AfterValidator(_destination_name)], DestinationFile] = Field(

@@ -24,6 +24,7 @@ __all__ = [
     "Networks",
     "is_loopback",
     "listed",
+    "mapped",
     "not_empty",
     "one_of",
     "parse_day",
@@ -57,10 +58,18 @@ def not_empty(entries: _Entries) -> _Entries:
 
 def listed(example: str) -> BeforeValidator:
     """Return the check that a value is a list; `example` is one."""
+    return _shaped(list, "is not a list", f"a list, such as {example}")
 
+
+def mapped(example: str) -> BeforeValidator:
+    """Return the check that a value is a mapping; `example` is one."""
+    return _shaped(dict, "is not a mapping", f"keys with values, such as {example}")
+
+
+def _shaped(shape: type, what: str, expected: str) -> BeforeValidator:
     def check(value: object) -> object:
-        if not isinstance(value, list):
-            raise wrong("is not a list", f"a list, such as {example}")
+        if not isinstance(value, shape):
+            raise wrong(what, expected)
         return value
 
     return BeforeValidator(check)

@@ -145,6 +145,24 @@ def test_each_mistake_is_told_with_place_value_and_remedy(name: str, tmp_path: P
     assert [str(problem) for problem in found] == texts
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "example"),
+    [
+        ("hours", "9-17", 'keys with values, such as monday: ["09:00-17:00"]'),
+        ("hours", "[monday]", 'keys with values, such as monday: ["09:00-17:00"]'),
+        ("hours", "", 'keys with values, such as monday: ["09:00-17:00"]'),
+        ("languages", "en", "a list, such as [en, es]"),
+    ],
+)
+def test_a_wrong_shape_is_told_with_a_right_one(
+    key: str, value: str, example: str, tmp_path: Path
+) -> None:
+    """Of what a person would rather write in one word."""
+    text = changed('    hours:\n      monday: ["09:00-12:00", "13:00-17:00"]\n', "")
+    (problem,) = problems(tmp_path, text.replace("    slot", f"    {key}: {value}\n    slot"))
+    assert (problem.path, problem.expected) == (f"businesses.clinic.{key}", example)
+
+
 def test_every_mistake_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     """Shape, values, relations and variables are checked even where another check fails."""
     text = changed("version: 1", "version: one").replace("time_zone", "timezone")
