@@ -119,7 +119,7 @@ async def _work(home: Home, lock: Path, clock: Clock, settings: Settings, *, onc
             await notifier.run_once()
             await sweep(store, settings.businesses, clock)
             return
-        sweeping = partial(keep_sweeping, store, settings.businesses, clock, trouble)
+        sweeping = partial(keep_sweeping, store, settings.businesses, clock)
         looking = partial(name_wrong_addresses, targets)
         tasks = (deliverer.run_forever, notifier.run_forever, sweeping, looking)
         courier = _Courier(collector, tasks, trouble, lock)

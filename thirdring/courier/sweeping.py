@@ -42,10 +42,10 @@ async def sweep(store: Store, businesses: Iterable[Business], clock: Clock) -> i
     return swept
 
 
-async def keep_sweeping(
-    store: Store, businesses: Iterable[Business], clock: Clock, trouble: Trouble
-) -> None:
+async def keep_sweeping(store: Store, businesses: Iterable[Business], clock: Clock) -> None:
     """Sweep now and once a day, until cancelled."""
+    # Of its own: records are delivered meanwhile, and the courier is well.
+    trouble = Trouble("sweep", "what may be kept no longer is still there")
     work = partial(sweep, store, tuple(businesses), clock)
     while True:
         if await trouble.tried("sweeping", work, rest=_RETRY_SECONDS):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.peers.couriers import until
+from tests.peers.couriers import at_url, busy_store, until
 from tests.samples import business
 from thirdring.courier import run
 from thirdring.home import Home
@@ -41,3 +42,27 @@ async def test_a_courier_that_works_touches_its_lock(
         courier.cancel()
         await asyncio.wait([courier])
     assert courier.cancelled()
+
+
+async def test_a_sweep_that_failed_is_no_reason_to_be_unwell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records are delivered again long before it is tried again."""
+    caplog.set_level(logging.INFO, logger="thirdring.courier.service")
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("thirdring.courier.sweeping._EVERY_SECONDS", 0.05)
+    home = Home(tmp_path / "home")
+    lock = home.root / "courier.lock"
+    courier = asyncio.create_task(run(home, at_url("http://127.0.0.1:9/")))
+    try:
+        await until(lambda: "courier ready" in caplog.text)
+        with busy_store(home):
+            await until(lambda: "ALARM: sweep" in caplog.text)
+            await until(lambda: "ALARM: store" in caplog.text)
+        await until(lambda: "store: works again" in caplog.text)
+        os.utime(lock, (0, 0))
+        await until(lambda: lock.stat().st_mtime > 0)
+    finally:
+        courier.cancel()
+        await asyncio.wait([courier])
+    assert "sweep: works again" not in caplog.text
