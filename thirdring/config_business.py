@@ -43,7 +43,7 @@ from thirdring.settings import (
     Weekday,
 )
 
-__all__ = ["VOICES", "BusinessFile", "E164Number", "LineFile"]
+__all__ = ["BusinessFile", "E164Number"]
 
 VOICES: Final = (
     "alloy",

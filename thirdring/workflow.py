@@ -30,7 +30,6 @@ __all__ = [
     "WorkflowTool",
     "described",
     "discover",
-    "fact_names",
     "handover_name",
     "instructions",
     "tool_names",
