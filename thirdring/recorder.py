@@ -40,6 +40,9 @@ __all__ = ["Recorder", "json_value", "turn"]
 
 logger = logging.getLogger(__name__)
 
+_SAME_UTTERANCE_SECONDS = 0.5
+"""How far apart two reports of when an utterance began may be."""
+
 
 class Recorder:
     """Listens to one session and appends what it hears to the journal.
@@ -57,6 +60,8 @@ class Recorder:
         # What the caller was understood to say so far, by item; gone when it is complete.
         self._unfinished: dict[str | None, tuple[str, float]] = {}
         self._understood = self.conversation.understood
+        # When the last utterance that is written down began.
+        self._understood_from = 0.0
         self._speaks = False
         self._tools: dict[str, ToolUse] = {}
         self._unanswered_since: float | None = None
@@ -120,6 +125,10 @@ class Recorder:
             return
         if item.role == "user":
             self._unfinished.pop(item.id, None)
+            # A transcript's message is created when its utterance began.
+            self._understood_from = max(self._understood_from, item.created_at)
+            if self._understood_from < (self._speech_began_at or 0) - _SAME_UTTERANCE_SECONDS:
+                self._understood.clear()  # there is one after it that is not written down yet
         spoken = turn(item, speech_ended_at=self._speech_ended_at)
         if spoken is None:
             return

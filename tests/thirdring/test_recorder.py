@@ -295,6 +295,25 @@ async def test_who_has_spoken_is_understood_when_it_is_written_down(reported: Re
     assert reported.recorder.has_understood
 
 
+@pytest.mark.parametrize("order", [("Yes.", "No, wait."), ("No, wait.", "Yes.")])
+def test_late_words_do_not_stand_for_those_after_them(
+    reported: Reported, order: tuple[str, str]
+) -> None:
+    """Two sentences may have been spoken before either is written down, whichever comes first."""
+    began = {"Yes.": at(1).timestamp(), "No, wait.": at(4).timestamp()}
+    for seconds in began.values():
+        event = UserStateChangedEvent(old_state="listening", new_state="speaking")
+        event.created_at = seconds
+        reported.session.emit("user_state_changed", event)
+        reported.caller_stops(5)
+    known = []
+    for text in order:
+        reported.hears(text, text, final=True)
+        reported.says(text, "user", created_at=began[text])
+        known.append(reported.recorder.has_understood)
+    assert known == [order[0] == "No, wait.", True]
+
+
 def test_what_was_said_before_does_not_stand_for_what_is_being_said(reported: Reported) -> None:
     """The words of one sentence come while the next is spoken: that one is not understood yet."""
     begins = UserStateChangedEvent(old_state="listening", new_state="speaking")
