@@ -34,7 +34,7 @@ from thirdring.journal import tidy
 from thirdring.settings import Settings
 from thirdring.sinks import open_sinks
 from thirdring.staff import addresses
-from thirdring.store import open_store
+from thirdring.store import Store, open_store
 from thirdring.store.notifications import NotificationQueue
 from thirdring.store.outbox import Endpoint, Outbox
 
@@ -76,16 +76,34 @@ async def run(
     """
     with _only_courier(home) as lock:
         _allow_many_connections()
-        work = partial(_work, home, lock, clock or SystemClock(), once=once)
-        if changes is None:
-            await work(settings)
-        else:
-            await renewed(work, settings, changes)
+        async with open_store(home, os.environ) as store:
+            await store.connect()
+            await asyncio.to_thread(tidy, home.journals)
+            runs = False
+
+            async def work(settings: Settings) -> None:
+                nonlocal runs
+                again, runs = runs, True
+                at = clock or SystemClock()
+                await _work(home, store, lock, at, settings, once=once, again=again)
+
+            if changes is None:
+                await work(settings)
+            else:
+                await renewed(work, settings, changes)
 
 
-async def _work(home: Home, lock: Path, clock: Clock, settings: Settings, *, once: bool) -> None:
-    async with open_store(home, os.environ) as store, open_sinks(settings, home) as sinks:
-        await store.connect()
+async def _work(
+    home: Home,
+    store: Store,
+    lock: Path,
+    clock: Clock,
+    settings: Settings,
+    *,
+    once: bool,
+    again: bool,
+) -> None:
+    async with open_sinks(settings, home) as sinks:
         outbox = Outbox(store)
         trouble = Trouble("store", "calls go on, their records wait on disk, nothing is lost")
         deliverer = Deliverer(
@@ -104,9 +122,17 @@ async def _work(home: Home, lock: Path, clock: Clock, settings: Settings, *, onc
             clock=clock,
             trouble=trouble,
         )
-        await deliverer.prepare()
-        await notifier.prepare()
-        await asyncio.to_thread(tidy, home.journals)
+
+        async def prepare() -> None:
+            await deliverer.prepare()
+            await notifier.prepare()
+
+        if again:
+            # A courier that runs bears with its store, whenever the configuration changes.
+            while not await trouble.tried("preparing", prepare, rest=_RETRY_SECONDS):
+                pass
+        else:
+            await prepare()
 
         def wake() -> None:
             deliverer.wake()

@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import pytest
 
-from tests.peers.couriers import TALK, at_url, until, write
+from tests.peers.couriers import TALK, at_url, busy_store, until, write
 from tests.peers.endpoint import serving
 from tests.samples import business, ended, settings
 from thirdring.courier import run
@@ -65,6 +65,27 @@ async def test_records_go_where_the_file_says_now(
         courier.cancel()
         await asyncio.wait({courier})
     assert len(old.arrivals) == 1
+
+
+async def test_a_change_while_the_store_is_away_waits_for_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A courier that runs does not end because somebody has edited the file meanwhile."""
+    caplog.set_level(logging.INFO, logger="thirdring.courier")
+    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
+    changes = Changes()
+    async with serving() as old, serving() as new, aclosing(changes.follow()) as follow:
+        courier = asyncio.create_task(run(home, at_url(old.url), changes=follow))
+        await until(lambda: "courier ready" in caplog.text)
+        with busy_store(home):
+            await until(lambda: "ALARM: store" in caplog.text)
+            changes.given.put_nowait(at_url(new.url))
+            await until(lambda: caplog.text.count("ALARM: store") == 2)
+        await write(home, *TALK, ended(9))
+        await new.wait(1)
+        courier.cancel()
+        await asyncio.wait({courier})
+    assert courier.cancelled()
 
 
 async def test_other_lines_are_no_reason_to_begin_anew() -> None:
