@@ -172,8 +172,13 @@ def _is_about(ctx: RunContext[CallState], exchange: _Exchange, wordings: Sequenc
     """Return whether a question was about what is to be done: most words of one wording are in it.
 
     What is written in one language only is said in others in words that cannot be known: there, it
-    has to say as much, after the agent was told to.
+    has to say as much, after the agent was told to. Numbers are the same in each.
     """
+    heard = "".join(plain_words(exchange.question))
+    # "One", "first" and "una" are mostly no numbers.
+    numbers = [word for word in plain_words(wordings[0]) if word.isdigit() and word != "1"]
+    if not all(number in heard for number in numbers):
+        return False
     words = _weighty(exchange.question)
     wanted = [_weighty(wording) for wording in wordings]
     if any(each and len(each & words) >= _MOST * len(each) for each in wanted):

@@ -61,6 +61,19 @@ async def test_the_number_of_the_call_is_taken_when_no_other_is_said(
     assert message.from_number == "+12025550199"
 
 
+async def test_the_numbers_of_a_message_must_have_been_heard(
+    call: Conversation, store: Store
+) -> None:
+    """Other words may be said in other ways; a code has one."""
+    call.hear(Role.AGENT, "A message: the code of the gate is four seven one one, is that right?")
+    call.hear(Role.CALLER, "Yes.")
+    other = await call.use("take_message", text="The code of the gate is 4712.")
+    assert other.startswith("REFUSED: Not done yet.")
+    await call.use("take_message", text="The code of the gate is 4711.")
+    (message,) = await MessageBook(store).of_call("call-1")
+    assert message.body == "The code of the gate is 4711."
+
+
 async def test_nothing_is_kept_before_the_caller_has_agreed(
     call: Conversation, store: Store
 ) -> None:
