@@ -49,13 +49,13 @@ async def test_a_sweep_that_failed_is_no_reason_to_be_unwell(
 ) -> None:
     """Records are delivered again long before it is tried again."""
     caplog.set_level(logging.INFO, logger="thirdring.courier.service")
-    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr("thirdring.courier.sweeping._EVERY_SECONDS", 0.05)
     home = Home(tmp_path / "home")
     lock = home.root / "courier.lock"
     courier = asyncio.create_task(run(home, at_url("http://127.0.0.1:9/")))
     try:
         await until(lambda: "courier ready" in caplog.text)
+        monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
         with busy_store(home):
             await until(lambda: "ALARM: sweep" in caplog.text)
             await until(lambda: "ALARM: store" in caplog.text)

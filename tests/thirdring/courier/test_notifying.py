@@ -208,11 +208,11 @@ async def test_a_run_of_one_round_says_that_the_store_has_failed(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever runs it hears of a store that is lost while staff are told, and does not wait."""
-    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
     await end_call(home)
     with ExitStack() as lock:
 
         async def answer(_: web.Request) -> web.Response:
+            monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
             lock.enter_context(busy_store(home))
             return web.Response()
 
@@ -260,10 +260,10 @@ async def test_what_was_told_is_noted_when_the_store_is_back(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A courier that lives tells nobody twice."""
-    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
     with ExitStack() as lock:
 
         async def answer(_: web.Request) -> web.Response:
+            monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
             lock.enter_context(busy_store(home))
             return web.Response()
 

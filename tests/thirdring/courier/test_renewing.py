@@ -72,11 +72,11 @@ async def test_a_change_while_the_store_is_away_waits_for_it(
 ) -> None:
     """A courier that runs does not end because somebody has edited the file meanwhile."""
     caplog.set_level(logging.INFO, logger="thirdring.courier")
-    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
     changes = Changes()
     async with serving() as old, serving() as new, aclosing(changes.follow()) as follow:
         courier = asyncio.create_task(run(home, at_url(old.url), changes=follow))
         await until(lambda: "courier ready" in caplog.text)
+        monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
         with busy_store(home):
             await until(lambda: "ALARM: store" in caplog.text)
             changes.given.put_nowait(at_url(new.url))

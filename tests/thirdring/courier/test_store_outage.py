@@ -21,12 +21,12 @@ async def test_a_locked_store_is_waited_for(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One alarm while it lasts, one word when it is over, every record in between delivered."""
-    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr("thirdring.courier.service._RETRY_SECONDS", 0.05)
     monkeypatch.setattr("thirdring.courier.delivering._RETRY_SECONDS", 0.05)
     async with serving() as endpoint, running(home, at_url(endpoint.url)):
         await write(home, ended(1))
         await endpoint.wait(1)
+        monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
         with busy_store(home):
             for number in range(2, 5):
                 await write(home, ended(1), call_id=f"call-{number}")
@@ -42,11 +42,11 @@ async def test_an_answer_is_noted_when_the_store_is_back(
     home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What has arrived is not sent again by a courier that lives."""
-    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr("thirdring.courier.delivering._GATHER_SECONDS", 0.2)
     async with serving() as endpoint, running(home, at_url(endpoint.url)):
         await write(home, ended(1))
         await endpoint.wait(1)
+        monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
         with busy_store(home):
             await until(lambda: "ALARM: store" in caplog.text)
         await until(lambda: "store: works again" in caplog.text)
@@ -58,11 +58,11 @@ async def test_a_run_of_one_round_says_that_the_store_has_failed(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever runs it hears of the store, not of a group of tasks."""
-    monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
     await write(home, ended(1))
     async with AsyncExitStack() as lock:
 
         async def answer(_: web.Request) -> web.Response:
+            monkeypatch.setattr("thirdring.store.threaded.PATIENCE_SECONDS", 0.05)
             lock.enter_context(busy_store(home))
             return web.Response()
 
