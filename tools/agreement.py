@@ -85,6 +85,13 @@ _NAMED = frozenset(listed_words("name number phone email address time day date a
 
 _LISTENING = frozenset(listed_words("uh huh mm hm hmm mhm mmhm mmm uhhuh mmhmm"))
 
+# A transcript may lack the question mark; and whoever has to see has not agreed.
+_UNDECIDED = re.compile(
+    r"^(?:(?:oh|um|uh|er|ah|well|so|and|okay|ok) )*(?:what\b"
+    r"|(?:is|are|can|will|would) (?:that|this|it|the|there|you|we|i|they|everything)\b"
+    r"|do (?:you|we|i|they)\b)"
+    r"|\blet me\b|\bsee\b(?! you\b)"
+)
 _SPELLED = re.compile(r"\b(?:\d(?: \d)+|[^\W\d](?: [^\W\d])+)\b")
 _QUESTION = re.compile(r"[?\u00bf\u061f\uff1f]")
 
@@ -94,7 +101,7 @@ def agrees(text: str, asked: str) -> bool:
     if _QUESTION.search(text):
         return False
     words = plain_words(text)
-    if any(word in _OBJECT for word in words):
+    if any(word in _OBJECT for word in words) or _UNDECIDED.search(" ".join(words)):
         return False
     if not any(word in _AGREE for word in words):
         return False
