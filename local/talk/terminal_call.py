@@ -126,7 +126,8 @@ class TypedCall:
 
     async def greeted(self) -> None:
         """Return when the agent has greeted, or the call is over."""
-        await self._done(self._idle())
+        if not self.over.is_set():  # one that failed at once has no session to wait for
+            await self._done(self._idle())
 
     async def _done(self, speech: Coroutine[Any, Any, None]) -> None:
         await self.until_over(speech)

@@ -210,6 +210,17 @@ async def test_without_a_key_nothing_begins(
         await talking("Hello")
 
 
+async def test_a_call_that_fails_before_any_agent_is_there_says_why(
+    talking: Talking, model: ScriptedModel, tmp_path: Path
+) -> None:
+    """Nobody knows its errand: what a phone would hear is shown, then why, and no traceback."""
+    code, shown = await talking("Hello", dispatched='{"errand": "E-1"}')
+    assert code == 1
+    assert "We are sorry" in shown
+    assert "patient_questions has no errand E-1" in shown
+    assert isinstance(entries(tmp_path)[-1], Ended)
+
+
 @pytest.mark.parametrize("line", [(), ("Hello",)])
 async def test_a_model_out_of_reach_is_a_failure_that_says_so(
     talking: Talking, monkeypatch: pytest.MonkeyPatch, line: tuple[str, ...], tmp_path: Path
