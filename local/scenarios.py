@@ -12,7 +12,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 from local.documents import read_model
 from thirdring.calls import PhoneNumber
@@ -214,6 +222,14 @@ class Expected(FinalState):
     answers: tuple[ExpectedAnswer, ...] = ()
 
 
+def _slot(text: str) -> str:
+    try:
+        datetime.strptime(text, "s_%Y%m%d_%H%M")  # noqa: DTZ007 - of the business's time zone
+    except ValueError:
+        raise ValueError("is no slot such as s_20261124_0900") from None
+    return text
+
+
 class Taken(_Part):
     """A slot that somebody else books.
 
@@ -221,7 +237,7 @@ class Taken(_Part):
         after_line: Of the caller, counted from 1; 0 for before the call.
     """
 
-    slot: str
+    slot: Annotated[str, AfterValidator(_slot)]
     after_line: Annotated[int, Field(ge=0)] = 0
 
 
@@ -273,6 +289,12 @@ class Userdata(_Part):
     business: dict[str, Any] = Field(default_factory=dict)
     line: dict[str, Any] = Field(default_factory=dict)
     expect: Expected
+
+    @model_validator(mode="after")
+    def _somebody_is_remembered(self) -> Self:
+        if self.caller is None and (self.remembered or self.opted_out):
+            raise ValueError("remembers a caller whose number is hidden")
+        return self
 
     @model_validator(mode="after")
     def _lines_exist(self) -> Self:

@@ -59,7 +59,9 @@ def settings_of(
         ConfigError: `business` or `line` of the scenario is not what `thirdring.yaml` takes.
     """
     own = userdata.business
-    business = {**_BUSINESS, **own, "facts": {**_BUSINESS["facts"], **own.get("facts", {})}}
+    business = {**_BUSINESS, **own}
+    if isinstance(business["facts"], dict):  # if not, that is said with everything else
+        business["facts"] = {**_BUSINESS["facts"], **business["facts"]}
     business["lines"] = [{"number": NUMBER, "workflow": workflow.name, **userdata.line}]
     document = {
         "version": 1,

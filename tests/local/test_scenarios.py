@@ -11,6 +11,7 @@ import yaml
 from local.scenarios import load
 from thirdring.errors import ConfigError
 
+SLOT = "s_20261124_0900"
 USERDATA: dict[str, Any] = {
     "now": "2026-11-20T12:00:00-05:00",
     "caller": "+12025550199",
@@ -40,7 +41,10 @@ def test_only_tools_and_ending_must_be_expected(tmp_path: Path) -> None:
         ({"speaks": ["Hello"]}, "userdata.speaks: is no key that is known here"),
         ({"says": []}, "userdata.says: is empty"),
         ({"expect": {"tools": []}}, "expect.ended: is missing"),
-        ({"taken": [{"slot": "s", "after_line": 9}]}, "a line that the caller does not say: 9"),
+        ({"taken": [{"slot": SLOT, "after_line": 9}]}, "a line that the caller does not say: 9"),
+        ({"taken": [{"slot": "s_20261399_0900"}]}, "taken[0].slot: is no slot such as s_2026"),
+        ({"caller": None, "remembered": ["x"]}, "remembers a caller whose number is hidden"),
+        ({"caller": None, "opted_out": True}, "remembers a caller whose number is hidden"),
         ({"caller": "12"}, "userdata.caller: not an E.164 number"),
         ({"metadata": {"lines": "x"}}, "userdata.metadata.lines: is no key"),
         ({"says": [{"keys": "call"}]}, "String should match pattern"),

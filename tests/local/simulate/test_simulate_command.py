@@ -25,6 +25,7 @@ from local.simulate.command import chosen
 from thirdring import workflow
 from thirdring.errors import ConfigError, WrongUse
 from thirdring.home import Home
+from thirdring.metadata import Metadata
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60
@@ -308,13 +309,31 @@ async def test_a_simulated_call_books_in_no_store_of_ours(monkeypatch: pytest.Mo
     assert os.environ["THIRDRING_STORE"].startswith("postgresql://nobody@")
 
 
-async def test_a_wrong_business_is_said_with_its_place() -> None:
+async def test_a_call_for_an_errand_that_nobody_knows_is_a_failed_scenario() -> None:
+    """It is refused before any agent is there, and says so."""
+    ((found, scenario),) = chosen(Chosen(CLINIC.name, HOURS), SETTING.workflows, SETTING.folder)
+    userdata = scenario.userdata.model_copy(update={"metadata": Metadata(errand="E-1")})
+    changed = scenario.model_copy(update={"userdata": userdata})
+    (problem,) = (await simulate(SETTING, found, changed)).problems
+    assert "patient_questions has no errand E-1" in problem
+
+
+@pytest.mark.parametrize(
+    ("business", "what"),
+    [
+        ({"hours": {"sunnyday": []}}, "businesses.riverside.hours.sunnyday: unknown key"),
+        ({"facts": None}, "businesses.riverside.facts: is not a mapping"),
+    ],
+)
+async def test_a_wrong_business_is_said_with_its_place(
+    business: dict[str, object], what: str
+) -> None:
     """What a scenario says of its business is checked as `thirdring.yaml` is."""
     ((found, scenario),) = chosen(Chosen(CLINIC.name, HOURS), SETTING.workflows, SETTING.folder)
-    wrong = scenario.userdata.model_copy(update={"business": {"hours": {"sunnyday": []}}})
+    wrong = scenario.userdata.model_copy(update={"business": business})
     changed = scenario.model_copy(update={"userdata": wrong})
     (problem,) = (await simulate(SETTING, found, changed)).problems
-    assert "businesses.riverside.hours.sunnyday: unknown key" in problem
+    assert what in problem
 
 
 async def test_a_call_can_be_made_for_an_errand() -> None:
