@@ -18,9 +18,9 @@ from thirdring.state import CallState
 from thirdring.store.agenda import Span
 from thirdring.store.events import Event, EventBook
 from tools.calendars import Entry, calendar_of, entry_id, speakable
-from tools.confirming import Critical, Moment, Name, Phone, require_confirmed
+from tools.confirming import Critical, Moment, require_confirmed
 from tools.days import day_meant
-from tools.given import name_if_given, number_of, words_given
+from tools.given import critical_of, name_if_given, number_of, words_given
 from tools.guard import effect_key, guarded
 from tools.spoken import listed, spoken_day, spoken_moment, spoken_span
 from tools.times import here, moment_on, time_meant
@@ -216,10 +216,5 @@ def _read_back(event: Event) -> str:
 
 
 def _critical(state: CallState, event: Event) -> list[Critical]:
-    critical: list[Critical] = [Moment(event.starts_at)]
-    if event.with_name:
-        critical.append(Name(event.with_name))
-    # The number that the call comes from was not heard, so it cannot have been misheard.
-    if event.with_number and event.with_number != state.leg.caller:
-        critical.append(Phone(event.with_number))
-    return critical
+    known = critical_of(state, name=event.with_name, number=event.with_number)
+    return [Moment(event.starts_at), *known]

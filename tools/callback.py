@@ -12,8 +12,8 @@ from thirdring.errors import ToolRefused
 from thirdring.state import CallState
 from thirdring.store import Connection
 from thirdring.store.callbacks import CallbackRequest, add_callback
-from tools.confirming import Critical, Moment, Name, Phone, require_confirmed
-from tools.given import name_if_given, number_of, words_given
+from tools.confirming import Critical, Moment, require_confirmed
+from tools.given import critical_of, name_if_given, number_of, words_given
 from tools.guard import effect_key, guarded
 from tools.keeping import keep, tell
 from tools.notifications import notice
@@ -102,15 +102,8 @@ async def request_callback(
 
 
 def _critical(wanted: Callback, state: CallState) -> list[Critical]:
-    critical: list[Critical] = []
-    if wanted.name:
-        critical.append(Name(wanted.name))
-    # The number that the call comes from was not heard, so it cannot have been misheard.
-    if wanted.number != state.leg.caller:
-        critical.append(Phone(wanted.number))
-    if wanted.at is not None:
-        critical.append(Moment(wanted.at))
-    return critical
+    moment = [] if wanted.at is None else [Moment(wanted.at)]
+    return [*critical_of(state, name=wanted.name, number=wanted.number), *moment]
 
 
 def _request(wanted: Callback, ctx: RunContext[CallState]) -> CallbackRequest:

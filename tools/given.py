@@ -8,8 +8,9 @@ from thirdring.errors import ToolRefused
 from thirdring.private_numbers import holds_private_number
 from thirdring.state import CallState
 from tools import people
+from tools.read_back import Critical, Name, Phone
 
-__all__ = ["name_if_given", "number_of", "words_given"]
+__all__ = ["heard", "name_if_given", "number_of", "words_given"]
 
 
 def words_given(text: str, what: str, *, longest: int) -> str:
@@ -53,3 +54,14 @@ def number_of(text: str, state: CallState) -> str | None:
         ToolRefused: It is no whole number.
     """
     return people.number_given(text, state) if text.strip() else state.leg.caller
+
+
+def heard(
+    state: CallState, *, name: str | None = None, number: str | None = None
+) -> list[Critical]:
+    """Return what must not be misheard of somebody.
+
+    The number that the call comes from was not heard, so it cannot have been misheard.
+    """
+    critical: list[Critical] = [Name(name)] if name else []
+    return [*critical, Phone(number)] if number and number != state.leg.caller else critical

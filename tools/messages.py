@@ -9,8 +9,8 @@ from livekit.agents import RunContext, function_tool
 from thirdring.state import CallState
 from thirdring.store import Connection
 from thirdring.store.messages import Message, add_message
-from tools.confirming import Critical, Name, Phone, require_confirmed
-from tools.given import name_if_given, number_of, words_given
+from tools.confirming import require_confirmed
+from tools.given import critical_of, name_if_given, number_of, words_given
 from tools.guard import effect_key, guarded
 from tools.keeping import keep, tell
 from tools.notifications import notice
@@ -54,7 +54,8 @@ async def take_message(
         call_id=state.leg.call_id,
         taken_at=state.clock.now(),
     )
-    await require_confirmed(ctx, _read_back(message, state), *_critical(message, state))
+    critical = critical_of(state, name=message.from_name, number=message.from_number)
+    await require_confirmed(ctx, _read_back(message, state), *critical)
 
     def work(connection: Connection) -> str:
         identity = add_message(connection, message)
@@ -72,16 +73,6 @@ async def take_message(
         sorry="The message cannot be taken right now. Tell the caller so, and ask them to call "
         "again later.",
     )
-
-
-def _critical(message: Message, state: CallState) -> list[Critical]:
-    critical: list[Critical] = []
-    if message.from_name:
-        critical.append(Name(message.from_name))
-    # The number that the call comes from was not heard, so it cannot have been misheard.
-    if message.from_number and message.from_number != state.leg.caller:
-        critical.append(Phone(message.from_number))
-    return critical
 
 
 def _read_back(message: Message, state: CallState) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import product
 
-__all__ = ["folded", "listed_words", "plain_words"]
+__all__ = ["folded", "has_in_a_row", "listed_words", "plain_words"]
 
 
 def listed_words(*texts: str) -> tuple[str, ...]:
@@ -92,3 +93,9 @@ def plain_words(text: str) -> list[str]:
     plain = _APOSTROPHE.sub("", _O_CLOCK.sub("oclock", folded(text)))
     plain = " ".join(_WORD.findall(_MERIDIEM.sub(r"\1m", plain)))
     return _ORDINAL.sub(r"\1", _NUMBER.sub(lambda match: _NUMBERS[match[0]], plain)).split()
+
+
+def has_in_a_row(words: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Return whether words stand among others one after the other."""
+    last = len(words) - len(wanted)
+    return any(list(words[at : at + len(wanted)]) == list(wanted) for at in range(last + 1))

@@ -9,7 +9,7 @@ from thirdring.calls import Role, Turn
 from thirdring.errors import ToolRefused
 from thirdring.state import CallState
 from tools.confirming import Name
-from tools.plain_words import plain_words
+from tools.plain_words import has_in_a_row, plain_words
 from tools.read_back import said
 from tools.times import here
 
@@ -41,7 +41,7 @@ async def quoted_turn(state: CallState, quote: str) -> Turn:
     await state.conversation.wait_until_understood(_TRANSCRIPT_SECONDS)
     wanted = plain_words(quote)
     for turn in reversed(state.conversation.turns):
-        if turn.role is Role.CALLER and wanted and _holds(plain_words(turn.text), wanted):
+        if turn.role is Role.CALLER and wanted and has_in_a_row(plain_words(turn.text), wanted):
             return turn
     raise ToolRefused(
         "Nobody has said these words. Quote what the other party said, word for word; if they have "
@@ -82,11 +82,6 @@ def require_name_said(state: CallState, name: str) -> None:
 
 def _theirs(state: CallState) -> list[Turn]:
     return [turn for turn in state.conversation.turns if turn.role is Role.CALLER]
-
-
-def _holds(words: list[str], wanted: list[str]) -> bool:
-    last = len(words) - len(wanted)
-    return any(words[at : at + len(wanted)] == wanted for at in range(last + 1))
 
 
 def compact(text: str) -> str:

@@ -9,13 +9,14 @@ from datetime import date, datetime
 
 import phonenumbers
 
-from tools.plain_words import folded, listed_words, plain_words
+from tools.plain_words import folded, has_in_a_row, listed_words, plain_words
 from tools.spoken import spoken_moment
 from tools.spoken_dates import (
     Time,
     dates_of,
     day_and_month,
     day_of_weekday,
+    is_time,
     is_weekday,
     times_of,
     weekdays_of,
@@ -114,7 +115,7 @@ def said(value: Critical, text: str, *, home: str, today: date) -> bool:
             parts = plain_words(wanted)
             if len(parts) == 1 and parts[0].isdigit():
                 return parts[0] in without_days_and_times(text)
-            return bool(parts) and _follows(parts, plain_words(text))
+            return bool(parts) and has_in_a_row(plain_words(text), parts)
 
 
 # Phone numbers
@@ -227,7 +228,7 @@ def says_another(
     sure = [time for time in times_of(text, ends=False) if unsure or time[1] or time[2]]
     return (
         any(
-            time not in times and not any(_is_time(time, moment.at) for moment in moments)
+            time not in times and not any(is_time(time, moment.at) for moment in moments)
             for time in (*sure, *_alternatives(words))
         )
         or not all(
@@ -281,16 +282,7 @@ _FOUR_WEEKS = 28
 
 
 def _says_time(at: datetime, text: str) -> bool:
-    return any(_is_time(time, at) for time in times_of(text))
-
-
-def _is_time(time: Time, at: datetime) -> bool:
-    hour, minute, meridiem = time
-    if minute != at.minute:
-        return False
-    if meridiem is None:
-        return hour in (at.hour, at.hour % 12 or 12)
-    return hour % 12 + 12 * (meridiem == "pm") == at.hour
+    return any(is_time(time, at) for time in times_of(text))
 
 
 # Words
@@ -314,8 +306,3 @@ def _places(wanted: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
             if not rest:
                 yield start, at + 1
                 break
-
-
-def _follows(parts: Sequence[str], words: Sequence[str]) -> bool:
-    last = len(words) - len(parts)
-    return any(list(words[at : at + len(parts)]) == list(parts) for at in range(last + 1))

@@ -23,14 +23,14 @@ from thirdring.store import Connection
 from thirdring.store.errands import Errand, Wish, add, settle
 from tools.confirming import Critical, Moment, Name, Phone, Words, require_confirmed
 from tools.days import day_in, day_meant
-from tools.given import number_of, words_given
+from tools.given import critical_of, number_of, words_given
 from tools.guard import effect_key, guarded
 from tools.keeping import keep
 from tools.people import name_given, number_given
 from tools.plain_words import plain_words
 from tools.quotes import CHANGED, quoted_turn, require_reference_said, said_since
 from tools.spoken import spoken_moment
-from tools.spoken_dates import day_and_month, times_of
+from tools.spoken_dates import day_and_month, is_time, times_of
 from tools.times import here, moment_on, time_meant
 
 __all__ = ["Answer", "Reservation", "ReservationRequest", "note_answer", "request_reservation"]
@@ -246,20 +246,11 @@ def _require_confirmation(text: str, request: ReservationRequest) -> None:
     if _NO.search(stated) or not agreed:
         raise ToolRefused("These words do not confirm it. Ask whether the table is reserved.")
     times = list(times_of(text))
-    if times and not any(_is_time(request.starts_at, time) for time in times):
+    if times and not any(is_time(time, request.starts_at) for time in times):
         raise ToolRefused(f"They named another time than {request.when}. Ask which one it is.")
     days = day_and_month(plain_words(text))
     if days and (request.starts_at.day, request.starts_at.month) not in days:
         raise ToolRefused(f"They named another day than {request.when}. Ask which one it is.")
-
-
-def _is_time(moment: datetime, time: tuple[int, int, str | None]) -> bool:
-    hour, minute, half = time
-    if minute != moment.minute:
-        return False
-    if half is None:
-        return hour in (moment.hour, moment.hour % 12 or 12)
-    return hour % 12 + 12 * (half == "pm") == moment.hour
 
 
 def _moment(state: CallState, when: str) -> datetime:
@@ -295,9 +286,7 @@ def _critical(request: ReservationRequest, state: CallState) -> list[Critical]:
         Moment(request.starts_at),
         Name(request.guest_name),
     ]
-    # The number that the call comes from was not heard, so it cannot have been misheard.
-    if request.contact_phone and request.contact_phone != state.leg.caller:
-        critical.append(Phone(request.contact_phone))
+    critical += critical_of(state, number=request.contact_phone)
     if request.restaurant_phone:
         critical.append(Phone(request.restaurant_phone))
     return critical

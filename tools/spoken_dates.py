@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from tools.plain_words import folded, listed_words, plain_words
 
@@ -12,6 +13,7 @@ __all__ = [
     "dates_of",
     "day_and_month",
     "day_of_weekday",
+    "is_time",
     "is_weekday",
     "times_of",
     "weekdays_of",
@@ -121,6 +123,16 @@ _NAMED |= {"midnight": 0, "medianoche": 0, "minuit": 0, "mitternacht": 0, "mezza
 
 Time = tuple[int, int, str | None]
 """Hour, minute, and `am` or `pm` where it was said."""
+
+
+def is_time(time: Time, at: datetime) -> bool:
+    """Return whether a time is that of a moment; without its half of the day it may be either."""
+    hour, minute, meridiem = time
+    if minute != at.minute:
+        return False
+    if meridiem is None:
+        return hour in (at.hour, at.hour % 12 or 12)
+    return hour % 12 + 12 * (meridiem == "pm") == at.hour
 
 
 def times_of(text: str, *, ends: bool = True) -> Iterator[Time]:
