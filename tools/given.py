@@ -10,7 +10,7 @@ from thirdring.state import CallState
 from tools import people
 from tools.read_back import Critical, Name, Phone
 
-__all__ = ["heard", "name_if_given", "number_of", "words_given"]
+__all__ = ["critical_of", "name_if_given", "number_of", "words_given"]
 
 
 def words_given(text: str, what: str, *, longest: int) -> str:
@@ -56,7 +56,7 @@ def number_of(text: str, state: CallState) -> str | None:
     return people.number_given(text, state) if text.strip() else state.leg.caller
 
 
-def heard(
+def critical_of(
     state: CallState, *, name: str | None = None, number: str | None = None
 ) -> list[Critical]:
     """Return what must not be misheard of somebody.
