@@ -171,10 +171,17 @@ class Collector:
             return
         report_callback(record)
         interrupted = record.ending.reason is EndReason.INTERRUPTED
+        unknown = record.business is not None and record.business not in self._businesses
+        then = f"to be delivered ({', '.join(sinks)})" if sinks else "kept, it goes nowhere"
+        if unknown:
+            # As when the worker was started anew with the secret of a new one, and the courier not.
+            then = (
+                "kept: this courier knows no such business; `records replay` sends it once it does"
+            )
         # A record that is delivered is reported then: one line per record in a quiet log.
         usual = logging.DEBUG if sinks else logging.INFO
         logger.log(
-            logging.WARNING if interrupted or contents.damaged_lines else usual,
+            logging.WARNING if interrupted or contents.damaged_lines or unknown else usual,
             "call %s (%s): %s after %.1f s, %d turns, %d damaged lines; %s",
             record.call_id,
             record.business or "no business",
@@ -182,7 +189,7 @@ class Collector:
             record.duration_seconds,
             len(record.turns),
             contents.damaged_lines,
-            f"to be delivered ({', '.join(sinks)})" if sinks else "kept, it goes nowhere",
+            then,
             extra={"call_id": record.call_id, "record_id": str(record.id)},
         )
 

@@ -147,6 +147,18 @@ async def test_a_business_without_webhook_keeps_its_records(home: Home, slug: st
     assert not journal.path.exists()
 
 
+async def test_a_business_that_the_courier_does_not_know_is_spoken_of(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its record waits for somebody to replay it, who must hear of that."""
+    await write(home, ended(1), slug="garage")
+    await run(home, at_url("http://127.0.0.1:9/"), once=True)
+    assert await state(home) is None
+    (warning,) = (each for each in caplog.records if each.levelno == logging.WARNING)
+    assert "call-1 (garage)" in warning.getMessage()
+    assert "`records replay` sends it" in warning.getMessage()
+
+
 async def test_a_webhook_that_was_taken_away_gets_nothing(home: Home) -> None:
     """What was to be delivered waits until there is somewhere to deliver it to."""
     clock = SetClock()
