@@ -184,14 +184,20 @@ async def answer(ctx: JobContext, board: Switchboard, typist: Typist | None = No
     if live.ending is not None:
         return
     if isinstance(route, CallError) or recollection is None:
-        logger.warning("call refused: %s", route)
-        await live.refuse(FixedLine.NOT_IN_SERVICE, EndReason.NOT_IN_SERVICE, str(route))
+        await _refuse(live, route)
         return
     try:
         await _speak(desk, leg, route, live, recollection)
+    except CallError as error:
+        await _refuse(live, error)
     except Exception as error:
         logger.exception("the agent could not start")
         await live.refuse(FixedLine.TECHNICAL_DIFFICULTY, EndReason.MODEL_FAILED, str(error))
+
+
+async def _refuse(live: LiveCall, why: object) -> None:
+    logger.warning("call refused: %s", why)
+    await live.refuse(FixedLine.NOT_IN_SERVICE, EndReason.NOT_IN_SERVICE, str(why))
 
 
 async def finish(ctx: JobContext) -> None:
@@ -286,7 +292,6 @@ async def _say_where(ctx: JobContext, home: Home) -> None:
 async def _facts(
     now: datetime, leg: Leg, route: _Route, live: LiveCall, recollection: Recollection
 ) -> dict[str, str]:
-    live.resources.push_async_callback(recollection.close)
     remembered = await recollection.facts()
     if recollection.missed is not None:
         live.goes_without("caller memory", recollection.missed)
@@ -323,6 +328,7 @@ async def _speak(
     desk: _Desk, leg: Leg, route: _Route, live: LiveCall, recollection: Recollection
 ) -> None:
     ctx, board, typist = desk.ctx, desk.board, desk.typist
+    live.resources.push_async_callback(recollection.close)
     state = await _state(desk, leg, route, live)
     more = MoreTools(board.more_tools, state, workflow.tool_names(route.workflow))
     facts = await _facts(board.clock.now(), leg, route, live, recollection)

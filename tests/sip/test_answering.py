@@ -132,6 +132,18 @@ async def test_a_call_that_no_line_takes_is_refused_aloud(
     assert detail in (ended.ending.detail or "")
 
 
+async def test_a_call_for_an_errand_that_nobody_has_is_refused_aloud(calling: Calls) -> None:
+    """What has dispatched it is at fault, not the model; the ending names the errand."""
+    async with calling(attributes=PHONE, metadata='{"errand": "E-1"}') as call:
+        await call.job.answer()
+        entries = await call.job.finish()
+        assert call.phone.sound.is_set()
+    ended = entries[-1]
+    assert isinstance(ended, Ended)
+    assert ended.ending.reason is EndReason.NOT_IN_SERVICE
+    assert "no errand E-1" in (ended.ending.detail or "")
+
+
 async def test_a_second_job_leaves_the_call_alone(calling: Calls, model: ScriptedModel) -> None:
     """The call belongs to the job that opened its journal; the other one ends at once."""
     async with calling() as call:

@@ -216,7 +216,7 @@ async def test_a_call_that_fails_before_any_agent_is_there_says_why(
     """Nobody knows its errand: what a phone would hear is shown, then why, and no traceback."""
     code, shown = await talking("Hello", dispatched='{"errand": "E-1"}')
     assert code == 1
-    assert "We are sorry" in shown
+    assert "not in service" in shown
     assert "patient_questions has no errand E-1" in shown
     assert isinstance(entries(tmp_path)[-1], Ended)
 
