@@ -32,5 +32,7 @@ class Conversation:
         """Return whether all that the caller has said is known, within `seconds` at most."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.understood.wait()
+                # Two sentences may be on their way: it is set and cleared in one go by the first.
+                while not self.understood.is_set():
+                    await self.understood.wait()
         return self.understood.is_set()

@@ -314,6 +314,28 @@ def test_late_words_do_not_stand_for_those_after_them(
     assert known == [order[0] == "No, wait.", True]
 
 
+async def test_who_waits_for_the_first_of_two_sentences_waits_for_the_second(
+    reported: Reported,
+) -> None:
+    """The first one's words end nobody's wait, although they are all that was on its way once."""
+    for seconds in (1, 4):
+        event = UserStateChangedEvent(old_state="listening", new_state="speaking")
+        event.created_at = at(seconds).timestamp()
+        reported.session.emit("user_state_changed", event)
+        reported.caller_stops(seconds + 1)
+    waiting = asyncio.create_task(reported.recorder.conversation.wait_until_understood(60))
+    known = []
+    for text, seconds in (("Yes.", 1), ("No, wait.", 4)):
+        await asyncio.sleep(0)
+        reported.hears(text, text, final=True)
+        reported.says(text, "user", created_at=at(seconds).timestamp())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        known.append(waiting.done())
+    assert await asyncio.wait_for(waiting, 20)
+    assert not known[0]
+
+
 def test_what_was_said_before_does_not_stand_for_what_is_being_said(reported: Reported) -> None:
     """The words of one sentence come while the next is spoken: that one is not understood yet."""
     begins = UserStateChangedEvent(old_state="listening", new_state="speaking")
