@@ -24,21 +24,21 @@ from thirdring.journal import Ended
 _ROOT = Path(__file__).parents[1]
 
 
-def _take_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def _start(*arguments: str, environ: Mapping[str, str], terminal: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "agent.py", *arguments],
-        cwd=_ROOT,
-        env={"PATH": os.environ["PATH"], "TERM": "xterm", "COLUMNS": "120", **environ},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        # A shell that starts the tests in the background has them ignore Ctrl-C, and so would this.
-        preexec_fn=_take_interrupts,  # noqa: PLW1509 - no thread of ours holds a lock for signals
-    )
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and so would this. A
+    # handler of ours is not inherited, and gives way to the default.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "agent.py", *arguments],
+            cwd=_ROOT,
+            env={"PATH": os.environ["PATH"], "TERM": "xterm", "COLUMNS": "120", **environ},
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _read_until(terminal: int, text: str, *, seen: str = "", seconds: float = 60) -> str:

@@ -7,7 +7,6 @@ are what a real kill leaves behind. All are gone when the context ends.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import sys
@@ -27,14 +26,7 @@ from thirdring.errors import PartError
 __all__ = ["Program", "Programs"]
 
 _ROOT = Path(__file__).parents[2]
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-# Loaded before any fork: after it, hardly anything is safe to do.
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
-
-
-def _die_with_us() -> None:
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+_TETHER = Path(__file__).with_name("tether.py")
 
 
 @dataclass
@@ -85,14 +77,13 @@ class Program:
         self._doomed = False
         with part.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *part.argv,
+                *(sys.executable, "-I", "-S", str(_TETHER), *part.argv),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **part.env},
                 cwd=_ROOT,
                 start_new_session=True,
-                preexec_fn=_die_with_us,
             )
         self._groups.append((self._process.pid, time.time()))
 
