@@ -3,11 +3,11 @@
 Pure: what callers, model, supervisor and receiver have each written down for themselves goes in,
 and what does not balance comes out.
 
-A turn counts as final from the moment at which the model had sent its transcript (caller) or at
-which its audio must have been played out (agent: `PLAYED_OUT` after its length, or half as long
-again as the slowest answer of the run took). It has to be in the record when that is more than
-`DURABLE` before whatever cut the call off. Only an agent's turn that nobody spoke into is counted:
-of another one only what was heard is recorded.
+A turn counts as final from the moment at which the job had read its transcript off its connection
+to the model (caller) or at which its audio must have been played out (agent: `PLAYED_OUT` after its
+length, or half as long again as the slowest answer of the run took). It has to be in the record
+when that is more than `DURABLE` before whatever cut the call off. Only an agent's turn that nobody
+spoke into is counted: of another one only what was heard is recorded.
 """
 
 from __future__ import annotations
@@ -85,13 +85,19 @@ class Kill:
 
 @dataclass(frozen=True)
 class Said:
-    """A line of the model's log: a final turn, an answer that was cut off, or a caller's onset."""
+    """A line of the model's log: a final turn, an answer that was cut off, or a caller's onset.
+
+    Attributes:
+        at: When it had been sent.
+        taken_at: Of a caller's turn: when the job had read it; None when it never did.
+    """
 
     caller: str
     kind: Literal["caller", "agent", "cut", "speaks"]
     text: str
     at: float
     seconds: float = 0.0
+    taken_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ class Balance:
 
     Attributes:
         due: Turns that had to be recorded.
+        untaken: Of the callers' turns those that had been sent in time, but not read by the job.
         played_out: Seconds after its audio at which an answer was taken for played out.
         kills: Processes that got SIGKILL.
         phases: When those of the courier came: with the head of a POST, its body, its answer.
@@ -136,6 +143,7 @@ class Balance:
     unheard: int = 0
     said: int = 0
     due: int = 0
+    untaken: int = 0
     recorded: int = 0
     missing: int = 0
     invented: int = 0
@@ -152,10 +160,21 @@ class Balance:
 
 
 def read_said(path: Path) -> list[Said]:
-    """Return the model's log."""
+    """Return the model's log, with each turn when it was taken."""
     if not path.exists():
         return []
-    return [Said(**json.loads(line)) for line in path.read_text().splitlines()]
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    taken: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for line in lines:
+        if line["kind"] == "taken":
+            taken[line["caller"], line["text"]].append(line["at"])
+    found = []
+    for line in lines:
+        if line["kind"] == "caller" and (times := taken[line["caller"], line["text"]]):
+            line["taken_at"] = times.pop(0)
+        if line["kind"] != "taken":
+            found.append(Said(**line))
+    return found
 
 
 def balance(
@@ -268,6 +287,8 @@ def _fate(
     due = due_turns(said, call, until, played_out=result.played_out)
     result.said += sum(one.kind in {"caller", "agent"} for one in said)
     result.due += due.total()
+    sent = sum(one.kind == "caller" and one.at <= until - DURABLE for one in said)
+    result.untaken += sent - sum(count for (role, _), count in due.items() if role == "caller")
     result.recorded += len(records[0].turns)
     lacking = _compare(call, records[0], due, said, result)
     return _Fate(hit, recorded=True, due=due.total(), missing=lacking)
@@ -319,7 +340,7 @@ def _due(
     said: Sequence[Said], call: Call, until: float, played_out: float
 ) -> Iterable[tuple[str, str]]:
     for index, one in enumerate(said):
-        if one.kind == "caller" and one.at <= until:
+        if one.kind == "caller" and one.taken_at is not None and one.taken_at <= until:
             yield "caller", _plain(one.text)
         elif one.kind == "agent" and call.answered_at is not None:
             final_at = max(one.at, call.answered_at) + one.seconds + played_out

@@ -3,7 +3,8 @@
 Silent, it needs no sound at all: the caller of each connection "says" a numbered sentence whenever
 so much audio has come, and gets a numbered answer, a short tone. With `--speech` it is the local
 realtime server as it is. Either way each final turn becomes one line of `--log`, with the number of
-the caller, which the instructions hold, and the time at which its event had been sent.
+the caller, which the instructions hold, and the time at which its event had been sent; a caller's
+turn becomes one more when the job has read that event off its connection.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, TextIO
 import numpy as np
 from aiohttp import WSMsgType, web
 
+from local.chaos.unread import Connection
 from local.realtime.brain import Act, Prompt, Say
 from local.realtime.brain.dialogue import ScriptBrain
 from local.realtime.brain.script import load_all
@@ -42,6 +44,7 @@ __all__ = ["main"]
 _FIRST_TURN_MS = (900, 1500)
 _NEXT_TURN_MS = (1100, 1600)
 _TURN_MS = 60
+_LOOKS_EVERY = 0.005
 _ANSWER = tone(440, 0.12)
 _CALLER = re.compile(r"The call comes from (\+\d+)")
 
@@ -116,11 +119,15 @@ class _Witness:
 
     log: TextIO
     socket: web.WebSocketResponse
+    transport: asyncio.Transport
     caller: str | None = None
     _seconds: float = 0.0
+    _sent: int = 0
+    _watching: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def send(self, text: str) -> None:
         await self.socket.send_str(text)
+        self._sent += len(text.encode())
         message = json.loads(text)
         match message["type"]:
             case "session.updated":
@@ -132,10 +139,30 @@ class _Witness:
                 self._seconds += len(message["delta"]) * 3 / 4 / 2 / SAMPLE_RATE
             case "conversation.item.input_audio_transcription.completed":
                 self._note("caller", message["transcript"])
+                self._watching.add(asyncio.create_task(self._watch(message["transcript"])))
             case "response.done":
                 self._answered(message["response"])
             case _:
                 pass
+
+    async def _watch(self, transcript: str) -> None:
+        """Note when the job has read what was sent until now."""
+        until = self._sent
+        # Frame headers are not counted: what is read is taken for read a little too late.
+        while (unread := self._unread()) is not None and unread > self._sent - until:  # noqa: ASYNC110 - another process reads
+            await asyncio.sleep(_LOOKS_EVERY)
+        if unread is not None:
+            self._note("taken", transcript)
+
+    def _unread(self) -> int | None:
+        ends = (self.transport.get_extra_info(name) for name in ("sockname", "peername"))
+        unread = Connection.between(*ends).unread()
+        return None if unread is None else unread + self.transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        """Watch no longer: the connection is gone."""
+        for task in self._watching:
+            task.cancel()
 
     def _answered(self, response: dict[str, Any]) -> None:
         parts = [part for item in response["output"] for part in item.get("content", ())]
@@ -168,10 +195,13 @@ class _Server:
         await socket.prepare(request)
         begin = {"id": new_id("sess"), "model": request.query.get("model", "silent")}
         configuration = Configuration().model_copy(update=begin)
-        session = RealtimeSession(
-            self.speech or self._silent(), configuration, _Witness(self.log, socket).send
-        )
-        await session.run(_frames(socket))
+        assert request.transport is not None, "the request has just come"
+        witness = _Witness(self.log, socket, request.transport)
+        session = RealtimeSession(self.speech or self._silent(), configuration, witness.send)
+        try:
+            await session.run(_frames(socket))
+        finally:
+            witness.close()
         return socket
 
     def _silent(self) -> Engine:

@@ -71,7 +71,8 @@ def ledger(name: str, found: Balance) -> Table:
         f"{found.invented} too many (an answer is due {found.played_out:.1f} s after its audio). "
         f"{found.deliveries} deliveries, {found.unverified} not "
         f"verified; {found.repeated} repetitions, {found.different} of them different. "
-        f"Not counted: {found.unborn} calls that met the gateway's death before they were on disk, "
+        f"Not counted: {found.untaken} turns that a job had not read before it was killed, "
+        f"{found.unborn} calls that met the gateway's death before they were on disk, "
         f"{found.unheard} that no job took while no courier was there for long."
     )
     return table

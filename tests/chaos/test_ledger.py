@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from local.chaos.ledger import DURABLE, Balance, Call, Kill, Received, Said, balance
+from local.chaos.ledger import (
+    DURABLE,
+    Balance,
+    Call,
+    Kill,
+    Received,
+    Said,
+    balance,
+    read_said,
+)
 from local.chaos.report import Report, as_json
 from tests.samples import START, ended, opened, spoken
 from thirdring.calls import Role
@@ -19,7 +30,7 @@ CALL = Call(CALLER, "sip", begun_at=T - 1, answered_at=T, over_at=T + 20, rang=T
 SAID = [
     Said(CALLER, "agent", "Hello.", at=T + 0.4, seconds=0.5),
     Said(CALLER, "speaks", "", at=T + 4),
-    Said(CALLER, "caller", "Are you open today?", at=T + 5),
+    Said(CALLER, "caller", "Are you open today?", at=T + 4.9, taken_at=T + 5),
 ]
 
 
@@ -85,6 +96,32 @@ def test_a_turn_is_due_when_it_was_final_in_time(before: float, due: int) -> Non
     kill = Kill("job", at=T + 5 + before, journals=frozenset({file_name("call-1")}))
     assert judged(WHOLE, kills=(kill,)).due == due
     assert judged(record(HELLO), kills=(kill,)).missing == due - 1
+
+
+def test_a_turn_that_the_job_had_not_read_is_counted_apart() -> None:
+    """What never reached the job cannot have been final there; how often that was is told."""
+    said = [replace(one, taken_at=None) for one in SAID]
+    kill = Kill("job", at=T + 9, journals=frozenset({file_name("call-1")}))
+    found = judged(record(HELLO), kills=(kill,), said=said)
+    assert (found.due, found.untaken, found.missing) == (1, 1, 0)
+    assert judged(WHOLE, kills=(kill,)).untaken == 0
+
+
+def test_each_turn_has_the_time_at_which_it_was_read(tmp_path: Path) -> None:
+    """The same words twice are two turns; the second one was never read."""
+    lines = [("caller", 1), ("taken", 2), ("agent", 3), ("caller", 4)]
+    log = tmp_path / "turns.jsonl"
+    log.write_text(
+        "".join(
+            json.dumps({"at": at, "caller": CALLER, "kind": kind, "text": "Yes."}) + "\n"
+            for kind, at in lines
+        )
+    )
+    assert [(one.kind, one.at, one.taken_at) for one in read_said(log)] == [
+        ("caller", 1, 2),
+        ("agent", 3, None),
+        ("caller", 4, None),
+    ]
 
 
 def test_an_answer_into_which_the_caller_was_speaking_is_not_due() -> None:
