@@ -22,25 +22,16 @@ from pydantic_core import ErrorDetails
 from thirdring.config_checks import check
 from thirdring.config_files import read
 from thirdring.config_findings import Findings
+from thirdring.config_models import warned_models
 from thirdring.config_schema import SettingsFile
 from thirdring.config_values import one_of
 from thirdring.home import Home
-from thirdring.settings import DEFAULT_MODEL, Business, Settings
+from thirdring.settings import Business, Settings
 from thirdring.variables import MissingVariable, expand
 from thirdring.workflow import Workflow
 from thirdring.yaml_document import Document, YamlPath
 
 __all__ = ["load", "warnings"]
-
-RETIRED_MODELS: Final = dict.fromkeys(
-    (
-        *("gpt-realtime", "gpt-realtime-2025-08-28"),
-        *("gpt-realtime-mini", "gpt-realtime-mini-2025-12-15"),
-        *("gpt-audio-mini", "gpt-audio-mini-2025-12-15"),
-    ),
-    date(2027, 1, 20),
-)
-"""Models that are, or will be, gone, with the day (platform.openai.com/docs/deprecations)."""
 
 
 def load(path: Path, *, workflows: Mapping[str, Workflow], environ: Mapping[str, str]) -> Settings:
@@ -86,7 +77,7 @@ def warnings(settings: Settings, today: date, home: Home) -> list[str]:
     for business in settings.businesses:
         lines += _over(business, today)
         lines += _unknown_services(business)
-    lines += _models(settings, today)
+    lines += warned_models(settings, today)
     lines += [
         f"gateway: allowed_addresses has {network}, so that anyone may call"
         for network in settings.gateway.allowed_addresses
@@ -98,24 +89,6 @@ def warnings(settings: Settings, today: date, home: Home) -> list[str]:
         if network.prefixlen == 0
     ]
     return lines
-
-
-def _models(settings: Settings, today: date) -> Iterator[str]:
-    # Its own types know them; they take a while to come up.
-    from openai.types.realtime import RealtimeSessionCreateRequest  # noqa: PLC0415
-
-    annotation = RealtimeSessionCreateRequest.model_fields["model"].annotation
-    known = {name for part in get_args(annotation) for name in get_args(part)}
-    for business in settings.businesses:
-        for line in business.lines:
-            place = f"{business.slug}, line {line.number}: the model {line.model}"
-            retires = RETIRED_MODELS.get(line.model)
-            if retires:
-                verb = "retires" if today < retires else "has retired"
-                yield f"{place} {verb} on {retires:%Y-%m-%d}; use {DEFAULT_MODEL}"
-            elif line.model not in known:
-                usable = one_of(line.model, known - RETIRED_MODELS.keys())
-                yield f"{place} is none of OpenAI's known ones; expected {usable}"
 
 
 def _over(business: Business, today: date) -> Iterator[str]:

@@ -27,6 +27,7 @@ from thirdring.languages import LANGUAGES
 from thirdring.prompts import MAX_VALUE_LENGTH
 from thirdring.settings import (
     DEFAULT_MODEL,
+    DEFAULT_TRANSCRIPTION_MODEL,
     Business,
     CallMinutes,
     Destination,
@@ -213,6 +214,7 @@ class LineFile(SpokenFile):
     number: E164Number
     workflow: _Name
     model: _Name = DEFAULT_MODEL
+    transcription_model: _Name = DEFAULT_TRANSCRIPTION_MODEL
     turn_taking: TurnTaking | None = None
     greeting: _Text | None = None
     tools: tuple[_Name, ...] | None = None
@@ -223,6 +225,7 @@ class LineFile(SpokenFile):
             workflow=self.workflow,
             voice=self.voice or self.voice_id or voice,
             model=self.model,
+            transcription_model=self.transcription_model,
             turn_taking=self.turn_taking,
             greeting=self.greeting,
             instructions=self.instructions or self.ai_instructions or "",

@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 _SAMPLE_RATE = 24_000
 _APPEND_MS = 20
 _CLOSING_SECONDS = 1.0
-_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 
 
 class _PhoneRealtimeSession(openai.realtime.RealtimeSession):
@@ -236,18 +235,19 @@ def _turn_detection(turn_taking: TurnTaking) -> SemanticVad | ServerVad:
     )
 
 
-def _transcription(languages: Sequence[str]) -> AudioTranscription:
+def _transcription(line: Line, languages: Sequence[str]) -> AudioTranscription:
     """Return how the caller is written down: in the one language, or in whichever they speak."""
     first, *others = codes(languages)
     if others:
-        return AudioTranscription(model=_TRANSCRIPTION_MODEL)
-    return AudioTranscription(model=_TRANSCRIPTION_MODEL, language=first)
+        return AudioTranscription(model=line.transcription_model)
+    return AudioTranscription(model=line.transcription_model, language=first)
 
 
 def hear_language(session: AgentSession[CallState], tag: str) -> None:
     """Let what the caller says from now on be written down in this language."""
     assert isinstance(session.llm, PhoneRealtimeModel)
-    session.llm.update_options(input_audio_transcription=_transcription([tag]))
+    transcription = _transcription(session.userdata.line, [tag])
+    session.llm.update_options(input_audio_transcription=transcription)
 
 
 def agent_session(
@@ -258,7 +258,7 @@ def agent_session(
     Reads `OPENAI_API_KEY` and `OPENAI_BASE_URL`, as the plugin does.
 
     Args:
-        line: Names model and voice, and may say how turns are taken.
+        line: Names models and voice, and may say how turns are taken.
         workflow: Says so where the line does not.
         state: What its tools share; its business may cap replies.
         text: The model answers in text, without the time and cost of a voice.
@@ -271,7 +271,7 @@ def agent_session(
         voice=line.voice,
         modalities=["text"] if text else ["text", "audio"],
         turn_detection=_turn_detection(line.turn_taking or workflow.turn_taking),
-        input_audio_transcription=_transcription(state.business.languages),
+        input_audio_transcription=_transcription(line, state.business.languages),
         # A caller waits while this retries: two short tries, not four long ones.
         conn_options=APIConnectOptions(max_retry=1, retry_interval=0.3, timeout=4.0),
     )

@@ -44,6 +44,9 @@ __all__ = [
 DEFAULT_MODEL = "gpt-realtime-2.1"
 """`gpt-realtime` itself retires on 2027-01-20."""
 
+DEFAULT_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
+"""It retires on 2027-02-26; what is to follow it has not been heard by us."""
+
 
 # Strict: YAML's `yes` is no number, and "30" in quotes is a string.
 MaxCalls = Annotated[int, Field(strict=True, ge=1, le=1000)]
@@ -200,6 +203,7 @@ class Line(_Section):
 
     Attributes:
         voice: One of the model's voices.
+        transcription_model: Writes down what the caller says.
         turn_taking: In place of the workflow's; None for that.
         greeting: Overrides the workflow's; may use `{{ fact }}`.
         instructions: Added to those of workflow and business.
@@ -213,6 +217,7 @@ class Line(_Section):
     workflow: str
     voice: str = "marin"
     model: str = DEFAULT_MODEL
+    transcription_model: str = DEFAULT_TRANSCRIPTION_MODEL
     turn_taking: TurnTaking | None = None
     greeting: str | None = None
     instructions: str = ""

@@ -14,7 +14,7 @@ BAD: dict[str, tuple[str, ...]] = {
         "workflow: patient_questions\n        voise: marin\n        tools",
         "17:9 businesses.clinic.lines[0].voise: unknown key, got voise; expected one of "
         "agent_name, ai_instructions, greeting, instructions, limits, model, number, tools, "
-        "turn_taking, voice, voice_id, workflow "
+        "transcription_model, turn_taking, voice, voice_id, workflow "
         '(did you mean "voice"?)',
     ),
     "unknown key at the top": (

@@ -51,6 +51,7 @@ businesses:
         agent_name: Kim
         voice_id: verse
         turn_taking: {kind: server_vad, threshold: 0.6, silence_ms: 700}
+        transcription_model: gpt-live-transcribe
 """
 
 # Each row: what stands in the full file, what stands there instead, and the problems.

@@ -281,6 +281,26 @@ def test_a_model_that_nobody_knows_is_warned_of(tmp_path: Path) -> None:
     assert 'did you mean "gpt-realtime-2.1-mini"?' in warning
 
 
+@pytest.mark.parametrize(
+    ("name", "today", "expected"),
+    [
+        ("gpt-4o-mini-transcribe", date(2027, 2, 25), None),
+        ("gpt-4o-mini-transcribe", date(2027, 2, 26), "has retired on 2027-02-26; use one of"),
+        ("gpt-live-transcribe", date(2027, 3, 1), None),
+        ("gpt-live-transcibe", date(2026, 12, 1), 'did you mean "gpt-live-transcribe"?'),
+    ],
+)
+def test_a_transcription_model_that_is_gone_or_unknown_is_warned_of(
+    name: str, today: date, expected: str | None, tmp_path: Path
+) -> None:
+    """Without a transcript nothing is confirmed: who checks is told before their callers are."""
+    text = changed("tools: [opening_hours]", f"transcription_model: {name}")
+    found = config.warnings(load(tmp_path, text), today, Home(tmp_path))
+    about_it = [line for line in found if f"transcription model {name} " in line]
+    assert bool(about_it) == (expected is not None)
+    assert all(expected in line for line in about_it if expected)
+
+
 def test_a_network_of_everybody_is_warned_of(tmp_path: Path) -> None:
     """Allowing all addresses works, with a warning."""
     settings = load(tmp_path, changed("  max_calls: 20", "  allowed_addresses: [0.0.0.0/0]"))

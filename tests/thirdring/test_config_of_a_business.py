@@ -14,7 +14,13 @@ from tests.thirdring.config_mistakes_of_a_business import BAD, FULL
 from thirdring import config
 from thirdring.errors import ConfigError, Problem
 from thirdring.home import Home
-from thirdring.settings import Holiday, OpeningHours, Settings, TurnTaking
+from thirdring.settings import (
+    DEFAULT_TRANSCRIPTION_MODEL,
+    Holiday,
+    OpeningHours,
+    Settings,
+    TurnTaking,
+)
 from thirdring.workflow import AgentPart, Workflow
 
 KEY = {"client_email": "a@b.example", "private_key": "hunter2"}
@@ -110,6 +116,8 @@ def test_a_line_goes_before_its_business(tmp_path: Path) -> None:
     limits = first.limits
     assert (limits.call_minutes, limits.reply_tokens, limits.tool_calls) == (10, 200, 5)
     assert second.limits == clinic.limits
+    assert first.transcription_model == DEFAULT_TRANSCRIPTION_MODEL
+    assert second.transcription_model == "gpt-live-transcribe"
     assert first.turn_taking is None
     assert second.turn_taking == TurnTaking(kind="server_vad", threshold=0.6, silence_ms=700)
     assert clinic.limits.tool_calls == 25

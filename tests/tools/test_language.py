@@ -27,6 +27,9 @@ from thirdring.store.sqlite import SqliteStore
 from tools.declared import own_tools
 
 CLINIC = workflow.discover()["patient_questions"]
+WRITER = "gpt-live-transcribe"
+"""Not the default, so that it must be the line's."""
+ON_LINE = LINE.model_copy(update={"transcription_model": WRITER})
 Heard = list[dict[str, Any]]
 Start = Callable[..., AbstractAsyncContextManager[tuple[AgentSession[CallState], Heard]]]
 
@@ -61,8 +64,8 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
             scripted_model(seconds_per_character=0, brain=ActingBrain(*acts)) as model,
         ):
             monkeypatch.setenv("OPENAI_BASE_URL", model.server.url)
-            state = CallState(business=of, line=LINE, leg=opened().leg, store=store)
-            made = session.agent_session(LINE, CLINIC, state)
+            state = CallState(business=of, line=ON_LINE, leg=opened().leg, store=store)
+            made = session.agent_session(ON_LINE, CLINIC, state)
             agent = PhoneAgent(instructions="Speak.", tools=list(own_tools(state)))
             agent.answered.set()
             async with made:
@@ -90,7 +93,7 @@ async def test_the_caller_is_written_down_in_the_new_language(talk: Start) -> No
         assert not is_error
         assert output.startswith("From now on speak Spanish only")
         # The update was sent before the result, and the server has answered that.
-        assert heard[-1]["language"] == "es"
+        assert (heard[-1]["language"], heard[-1]["model"]) == ("es", WRITER)
 
 
 async def test_another_language_is_refused_by_name(talk: Start) -> None:
@@ -110,19 +113,20 @@ async def test_another_language_is_refused_by_name(talk: Start) -> None:
 async def test_the_first_words_are_heard_in_the_languages_of_the_business(
     talk: Start, languages: tuple[str, ...], hint: str | None
 ) -> None:
-    """One language is told to the transcription; of several it finds out which."""
-    told: asyncio.Queue[str | None] = asyncio.Queue()
+    """The line's model writes them down; it is told one language, of several it finds out which."""
+    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     def note(event: dict[str, Any]) -> None:
         if event["type"] == "session.updated":
-            told.put_nowait(event["session"]["audio"]["input"]["transcription"].get("language"))
+            told.put_nowait(event["session"]["audio"]["input"]["transcription"])
 
     async with talk(speaking(*languages)) as (made, _heard):
         assert isinstance(made.llm, session.PhoneRealtimeModel)
         connection = made.llm.session()
         connection.on("openai_server_event_received", note)
         async with asyncio.timeout(20):
-            assert await told.get() == hint
+            transcription = await told.get()
+            assert (transcription.get("language"), transcription["model"]) == (hint, WRITER)
         await connection.aclose()
 
 
