@@ -222,11 +222,19 @@ class Expected(FinalState):
     answers: tuple[ExpectedAnswer, ...] = ()
 
 
+def _of_our_time(moment: datetime) -> datetime:
+    # A week before and a year after it are asked for, which the first and the last year lack.
+    if not 1970 <= moment.year < 3000:
+        raise ValueError(f"has a year from 1970 to 2999, got {moment.year}")
+    return moment
+
+
 def _slot(text: str) -> str:
     try:
-        datetime.strptime(text, "s_%Y%m%d_%H%M")  # noqa: DTZ007 - of the business's time zone
+        begins = datetime.strptime(text, "s_%Y%m%d_%H%M")  # noqa: DTZ007 - of the business's time zone
     except ValueError:
         raise ValueError("is no slot such as s_20261124_0900") from None
+    _of_our_time(begins)
     return text
 
 
@@ -249,8 +257,8 @@ class Busy(_Part):
     """
 
     title: str = "Busy"
-    starts_at: datetime
-    minutes: Annotated[int, Field(ge=1)] = 60
+    starts_at: Annotated[datetime, AfterValidator(_of_our_time)]
+    minutes: Annotated[int, Field(ge=1, le=366 * 24 * 60)] = 60
     after_line: Annotated[int, Field(ge=0)] = 0
 
 
@@ -277,7 +285,7 @@ class Userdata(_Part):
         line: Keys of a line, such as `greeting`, `agent_name` or `tools`.
     """
 
-    now: AwareDatetime
+    now: Annotated[AwareDatetime, AfterValidator(_of_our_time)]
     caller: PhoneNumber | None
     says: Annotated[tuple[str | Keys, ...], Field(min_length=1)]
     metadata: Metadata = Metadata()

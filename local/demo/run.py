@@ -19,7 +19,8 @@ from local.demo.outcome import Delivery, missing, summary
 from local.demo.plan import Plan, load_plan, number_of
 from local.demo.show import Timeline
 from local.openai_key import require_openai_key
-from local.parts.stack import Ports, Stack, Wanted, stack
+from local.parts.stack import CONFIGURATION, Ports, Stack, Wanted, live
+from local.parts.stack import plan as plan_stack
 from local.scenarios import Row
 from local.simulate.world import what_was_made
 from thirdring import workflow as workflows
@@ -71,16 +72,17 @@ async def run(
         worker=True,
         delivery=True,
     )
-    console.print("Starting livekit-server, model, gateway, worker, receiver and courier ...")
     ports = Ports(sip=None) if listen else Ports()
-    async with stack(folder, ports=ports, wanted=wanted) as running:
+    stack = plan_stack(folder, configuration=CONFIGURATION, ports=ports, wanted=wanted)
+    number = number_of(workflow, stack.settings)
+    console.print("Starting livekit-server, model, gateway, worker, receiver and courier ...")
+    async with live(stack):
         console.print(
             f"All parts are ready. Their logs: {folder.logs}", style="dim", soft_wrap=True
         )
-        number = number_of(workflow, running.settings)
         if listen:
-            await _listen(running, number, console)
-        return await _play(running, number, plan, console, scripted=not openai and not llm_base_url)
+            await _listen(stack, number, console)
+        return await _play(stack, number, plan, console, scripted=not openai and not llm_base_url)
 
 
 async def _listen(running: Stack, number: str, console: Console) -> None:

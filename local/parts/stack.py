@@ -23,7 +23,9 @@ from thirdring.access import LiveKitAccess
 from thirdring.home import Home
 from thirdring.settings import Settings
 
-__all__ = ["Ports", "SipSide", "Stack", "Wanted", "live", "plan", "stack"]
+__all__ = ["CONFIGURATION", "Ports", "SipSide", "Stack", "Wanted", "live", "plan", "stack"]
+
+CONFIGURATION = Path("thirdring.yaml")
 
 
 class SipSide(StrEnum):
@@ -108,7 +110,7 @@ class Stack:
 async def stack(
     home: Home,
     *,
-    configuration: Path = Path("thirdring.yaml"),
+    configuration: Path = CONFIGURATION,
     ports: Ports | None = None,
     wanted: Wanted | None = None,
 ) -> AsyncIterator[Stack]:

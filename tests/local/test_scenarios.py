@@ -43,6 +43,8 @@ def test_only_tools_and_ending_must_be_expected(tmp_path: Path) -> None:
         ({"expect": {"tools": []}}, "expect.ended: is missing"),
         ({"taken": [{"slot": SLOT, "after_line": 9}]}, "a line that the caller does not say: 9"),
         ({"taken": [{"slot": "s_20261399_0900"}]}, "taken[0].slot: is no slot such as s_2026"),
+        ({"now": "0001-01-01T00:00:00+00:00"}, "userdata.now: has a year from 1970 to 2999, got 1"),
+        ({"busy": [{"starts_at": "9999-12-31T23:00:00"}]}, "starts_at: has a year from 1970"),
         ({"caller": None, "remembered": ["x"]}, "remembers a caller whose number is hidden"),
         ({"caller": None, "opted_out": True}, "remembers a caller whose number is hidden"),
         ({"caller": "12"}, "userdata.caller: not an E.164 number"),

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from local.demo.plan import load_plan, number_of
+from local.demo.run import run
 from tests.samples import business, settings
 from thirdring import workflow
 from thirdring.errors import ConfigError, PhoneError
+from thirdring.home import Home
 
 ROOT = Path(__file__).parents[3]
 WORKFLOWS = workflow.discover()
@@ -55,3 +57,17 @@ def test_a_workflow_on_no_line_is_a_plain_mistake() -> None:
     """What to add is said, and where."""
     with pytest.raises(PhoneError, match=r"no line of thirdring.yaml runs assistant: add one"):
         number_of("assistant", settings(business()))
+
+
+async def test_nothing_starts_for_a_workflow_on_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who left out the line hears it at once, not after all parts have come up."""
+    (tmp_path / "thirdring.yaml").write_text(
+        "version: 1\nbusinesses:\n  clinic:\n    name: Clinic\n    time_zone: UTC\n    lines:\n"
+        '      - {number: "+12025550142", workflow: patient_questions}\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PhoneError, match=r"no line of thirdring\.yaml runs assistant"):
+        await run(Home(tmp_path / "home"), workflow="assistant")
+    assert "Starting" not in capsys.readouterr().out
