@@ -139,15 +139,15 @@ class _Witness:
                 self._seconds += len(message["delta"]) * 3 / 4 / 2 / SAMPLE_RATE
             case "conversation.item.input_audio_transcription.completed":
                 self._note("caller", message["transcript"])
-                self._watching.add(asyncio.create_task(self._watch(message["transcript"])))
+                watch = self._watch(message["transcript"], until=self._sent)
+                self._watching.add(asyncio.create_task(watch))
             case "response.done":
                 self._answered(message["response"])
             case _:
                 pass
 
-    async def _watch(self, transcript: str) -> None:
-        """Note when the job has read what was sent until now."""
-        until = self._sent
+    async def _watch(self, transcript: str, *, until: int) -> None:
+        """Note when the job has read the first `until` bytes."""
         # Frame headers are not counted: what is read is taken for read a little too late.
         while (unread := self._unread()) is not None and unread > self._sent - until:  # noqa: ASYNC110 - another process reads
             await asyncio.sleep(_LOOKS_EVERY)
