@@ -39,10 +39,16 @@ class Agent:
 
     async def until(self, true: Callable[[], bool], timeout: float = 15) -> None:
         """Wait until `true` holds; it is looked at whenever something happens in the room."""
-        async with asyncio.timeout(timeout):
-            while not true():
-                self.news.clear()
-                await self.news.wait()
+        try:
+            async with asyncio.timeout(timeout):
+                while not true():
+                    self.news.clear()
+                    await self.news.wait()
+        except TimeoutError:
+            raise AssertionError(
+                f"not within {timeout} s: statuses {self.statuses}, digits {self.digits}, left "
+                f"{self.left}, loudest {self.loudest}, connection {self.room.connection_state}"
+            ) from None
 
     @property
     def caller(self) -> rtc.RemoteParticipant:
