@@ -25,6 +25,7 @@ class Agent:
     """One agent and what it saw of the caller's participant.
 
     Attributes:
+        statuses: Of the call, after "ringing", as the agent saw them.
         heard: Frames of 10 ms with their times on the monotonic clock.
     """
 
@@ -142,7 +143,13 @@ async def agent_for(
         agent.digits.append(dtmf.digit)
         agent.news.set()
 
-    room.on("participant_connected", lambda _: agent.news.set())
+    @room.on("participant_connected")
+    def came(who: rtc.RemoteParticipant) -> None:
+        # On a busy machine a participant may be active already when it is first shown.
+        if (status := who.attributes.get("sip.callStatus", "ringing")) != "ringing":
+            agent.statuses.append(status)
+        agent.news.set()
+
     room.on("disconnected", lambda _: agent.news.set())
     token = (
         api.AccessToken(access.api_key, access.api_secret.get_secret_value())
