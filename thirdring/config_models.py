@@ -44,22 +44,20 @@ def warned_models(settings: Settings, today: date) -> Iterator[str]:
         for line in business.lines:
             place = f"{business.slug}, line {line.number}: the model {line.model}"
             if (day := _REALTIME.get(line.model)) is not None:
-                yield f"{place} {_verb(day, today)} on {day}; use {DEFAULT_MODEL}"
+                verb = "retires" if today < day else "has retired"
+                yield f"{place} {verb} on {day}; use {DEFAULT_MODEL}"
             elif line.model not in realtime:
                 usable = one_of(line.model, realtime - _REALTIME.keys())
                 yield f"{place} is none of OpenAI's known ones; expected {usable}"
             name = line.transcription_model
             place = f"{business.slug}, line {line.number}: the transcription model {name}"
-            usable = one_of(name, transcription - _TRANSCRIPTION.keys())
             # Ours is among those that retire, and what will be in its place is not known yet.
             if (day := _TRANSCRIPTION.get(name)) is not None and today >= day:
-                yield f"{place} {_verb(day, today)} on {day}; use {usable}"
+                usable = one_of(name, transcription - _TRANSCRIPTION.keys())
+                yield f"{place} has retired on {day}; use {usable}"
             elif name not in transcription:
+                usable = one_of(name, transcription - _TRANSCRIPTION.keys())
                 yield f"{place} is none of OpenAI's known ones; expected {usable}"
-
-
-def _verb(day: date, today: date) -> str:
-    return "retires" if today < day else "has retired"
 
 
 def _names(of: type[BaseModel]) -> set[str]:
