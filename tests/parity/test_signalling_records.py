@@ -81,8 +81,8 @@ async def nothing_is_left(stack: Stack, found: Sequence[Record]) -> None:
     callers = [record.caller_number or "nobody" for record in found]
     assert [len(records(stack, caller)) for caller in callers] == [1] * len(found)
     keys = (stack.environ[f"LIVEKIT_{name}"] for name in ("URL", "API_KEY", "API_SECRET"))
-    # livekit-server shows who was killed for 25 s, and keeps the room for 20 s more. Where job and
-    # gateway both were, a room may have to wait for that.
+    # Of a job that was killed livekit-server shows the agent for 20 s and keeps its room for 20 s
+    # more: an answered call's room is the job's to delete.
     async with api.LiveKitAPI(*keys) as server, asyncio.timeout(60):
         while True:
             rooms = (await server.room.list_rooms(api.ListRoomsRequest())).rooms
